@@ -1,0 +1,67 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/syscall.h>
+
+#include "common/base/error.h"
+#include "common/base/fd.h"
+#include "common/base/names.h"
+#include "common/base/text.h"
+
+namespace ipclab {
+namespace {
+
+TEST(Names, SayEagainRatherThanEleven) {
+  EXPECT_EQ(ErrnoName(EAGAIN), "EAGAIN");
+  EXPECT_EQ(DescribeErrno(EMFILE), "EMFILE (Too many open files)");
+  EXPECT_EQ(ErrnoName(9999), "errno 9999");
+}
+
+TEST(Names, KnowOrdinaryAndRealTimeSignals) {
+  EXPECT_EQ(SignalName(SIGPIPE), "SIGPIPE");
+  EXPECT_EQ(SignalName(SIGRTMIN), "SIGRTMIN");
+  EXPECT_EQ(SignalName(SIGRTMIN + 3), "SIGRTMIN+3");
+}
+
+TEST(Names, KnowSystemCalls) {
+  EXPECT_EQ(SyscallName(SYS_pipe2), "pipe2");
+  EXPECT_EQ(SyscallName(99999), "system call 99999");
+}
+
+TEST(Text, EscapesWhatCouldMoveTheCursorOrForgeALine) {
+  EXPECT_EQ(Printable("a\x1b[2J\nb", 80), "a\\x1b[2J\\nb");
+  EXPECT_EQ(Printable("\xc2\x9b" "2J", 80), "\\xc2\\x9b2J");
+  EXPECT_EQ(Printable("\xe2\x80\xae", 80), "\\xe2\\x80\\xae");
+}
+
+TEST(Text, KeepsWhatPeopleWrite) { EXPECT_EQ(Printable("管道 ü", 80), "管道 ü"); }
+
+TEST(Text, SaysHowMuchItLeftOut) { EXPECT_EQ(Printable("abcdef", 4), "abcd... (2 bytes more)"); }
+
+TEST(Text, PrefixesEveryLine) {
+  EXPECT_EQ(Quoted("one\n[  PASSED  ]\nthree", "  | ", 2),
+            "  | one\n  | [  PASSED  ]\n  | ... (5 bytes more)\n");
+}
+
+TEST(FdTest, ClosesItsDescriptorOnScopeExit) {
+  int number = -1;
+  {
+    PipeEnds pipe = MakePipe();
+    number = pipe.write.get();
+    EXPECT_NE(fcntl(number, F_GETFD), -1);
+  }
+  EXPECT_EQ(fcntl(number, F_GETFD), -1);
+}
+
+TEST(CheckTest, NamesTheCallAndTheError) {
+  try {
+    Check(open("/does/not/exist", O_RDONLY), "open /does/not/exist");
+    FAIL() << "the open succeeded";
+  } catch (const GraderError& error) {
+    EXPECT_STREQ(error.what(), "open /does/not/exist: ENOENT (No such file or directory)");
+  }
+}
+
+}  // namespace
+}  // namespace ipclab

@@ -1,0 +1,93 @@
+#include "common/base/text.h"
+
+#include <cstdio>
+
+namespace ipclab {
+namespace {
+
+// Length of the valid UTF-8 sequence at the start of `text`, or 0. Controls of C1 count as invalid.
+std::size_t Utf8Length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char first = byte(0);
+  const std::size_t length = first >= 0xc2 && first < 0xe0   ? 2
+                             : first >= 0xe0 && first < 0xf0 ? 3
+                             : first >= 0xf0 && first < 0xf5 ? 4
+                                                             : 0;
+  if (length == 0 || text.size() < length) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  }
+  if (first == 0xc2 && byte(1) < 0xa0) return 0;
+  if (first == 0xe0 && byte(1) < 0xa0) return 0;
+  if (first == 0xed && byte(1) >= 0xa0) return 0;
+  if (first == 0xf0 && byte(1) < 0x90) return 0;
+  if (first == 0xf4 && byte(1) >= 0x90) return 0;
+  // Line and paragraph separators, and the characters that reorder text on screen.
+  if (first == 0xe2 && byte(1) == 0x80 && byte(2) >= 0xa8 && byte(2) <= 0xae) return 0;
+  if (first == 0xe2 && byte(1) == 0x81 && byte(2) >= 0xa6 && byte(2) <= 0xa9) return 0;
+  return length;
+}
+
+std::string Escaped(char c) {
+  if (c == '\n') return "\\n";
+  if (c == '\t') return "\\t";
+  if (c == '\r') return "\\r";
+  char code[8];
+  std::snprintf(code, sizeof(code), "\\x%02x", static_cast<unsigned char>(c));
+  return code;
+}
+
+}  // namespace
+
+std::string Printable(std::string_view text, std::size_t limit) {
+  const std::string_view shown = text.substr(0, limit);
+  std::string out;
+  for (std::size_t i = 0; i < shown.size();) {
+    const char c = shown[i];
+    if (c >= 0x20 && c < 0x7f) {
+      out += c;
+      ++i;
+    } else if (const std::size_t length = Utf8Length(shown.substr(i)); length > 0) {
+      out += shown.substr(i, length);
+      i += length;
+    } else {
+      out += Escaped(c);
+      ++i;
+    }
+  }
+  if (text.size() > limit) {
+    out += "... (" + Count(static_cast<long long>(text.size() - limit), "byte") + " more)";
+  }
+  return out;
+}
+
+std::string Quoted(std::string_view text, std::string_view prefix, std::size_t lines) {
+  constexpr std::size_t kLineLimit = 200;
+  std::string out;
+  for (std::size_t n = 0; !text.empty(); ++n) {
+    if (n == lines) {
+      out += std::string(prefix) + "... (" + Count(static_cast<long long>(text.size()), "byte") +
+             " more)\n";
+      break;
+    }
+    const std::size_t end = text.find('\n');
+    out += std::string(prefix) + Printable(text.substr(0, end), kLineLimit) + "\n";
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  }
+  return out;
+}
+
+std::string Join(const std::vector<std::string>& parts, std::string_view separator) {
+  std::string out;
+  for (const std::string& part : parts) {
+    if (!out.empty()) out += separator;
+    out += part;
+  }
+  return out;
+}
+
+std::string Count(long long n, std::string_view noun) {
+  return std::to_string(n) + " " + std::string(noun) + (n == 1 ? "" : "s");
+}
+
+}  // namespace ipclab

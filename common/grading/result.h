@@ -1,0 +1,96 @@
+// The one result model: what a grader found out, before anybody decides how to show it.
+//
+//   CheckResult check;            // filled in by the grader, one per check
+//   nlohmann::json(check).dump()  // one line on the grader's results descriptor
+//   LabResult lab = ReadLab(fd);  // read back by `lab`, see reader.h
+//
+// The JSON names are those of common/report/result.schema.json.
+
+#ifndef IPCLAB_COMMON_GRADING_RESULT_H_
+#define IPCLAB_COMMON_GRADING_RESULT_H_
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace ipclab {
+
+enum class Status { kPassed, kFailed, kNotGraded, kSkipped };
+NLOHMANN_JSON_SERIALIZE_ENUM(Status, {{Status::kNotGraded, "not_graded"},
+                                      {Status::kPassed, "passed"},
+                                      {Status::kFailed, "failed"},
+                                      {Status::kSkipped, "skipped"}})
+
+// One line of what happened in the box, in order.
+struct TimelineEntry {
+  std::int64_t at_us = 0;  // Microseconds since the box started.
+  int pid = 0;             // As the process itself sees it (getpid).
+  std::string process;     // "SendsBytes", "child of SendsBytes".
+  std::string what;        // "pipe2(O_CLOEXEC) = 0 [3, 4]".
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TimelineEntry, at_us, pid, process, what)
+
+struct CheckResult {
+  std::string id;        // "SendToChild.DeliversBytesInOrder".
+  std::string exercise;  // "pipe.1".
+  std::string title;     // What the check proves, in the chosen language.
+  Status status = Status::kNotGraded;
+  double points = 0;
+  double max_points = 0;
+  std::string verdict;   // "passed", "failed", "deadlock", "killed by a signal", "not started" ...
+  std::string expected;  // Empty when passed.
+  std::string observed;  // What the kernel showed; empty when passed.
+  std::string hint;      // What to look at next.
+  std::vector<std::string> references;  // "pipe(7)".
+  std::vector<TimelineEntry> timeline;  // Only when not passed.
+  std::vector<std::string> notes;       // Remarks that cost nothing.
+  double duration_ms = 0;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(CheckResult, id, exercise, title, status, points,
+                                                max_points, verdict, expected, observed, hint,
+                                                references, timeline, notes, duration_ms)
+
+// How the submission was confined. `mode` is "full" (results count), "practice" or "none".
+struct Isolation {
+  std::string mode;
+  std::string detail;  // Why it is not full.
+  std::string fix;     // The one command that makes it full.
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Isolation, mode, detail, fix)
+
+struct ExerciseResult {
+  std::string id;     // "pipe.1".
+  std::string name;   // "send_to_child".
+  std::string title;  // In the chosen language.
+  double points = 0;
+  double max_points = 0;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ExerciseResult, id, name, title, points, max_points)
+
+struct LabResult {
+  std::string lab;
+  std::string source;       // The student's file as the user named it.
+  std::string diagnostics;  // The compiler's words, if it did not compile.
+  double score = 0;
+  double max_score = 0;
+  std::vector<ExerciseResult> exercises;
+  std::vector<CheckResult> checks;
+  std::string error;  // Why the lab could not be graded; empty if it was.
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LabResult, lab, source, diagnostics, score,
+                                                max_score, exercises, checks, error)
+
+struct RunResult {
+  std::string schema = "ipclab/result/v1";
+  std::string grader_version;
+  std::uint64_t seed = 0;
+  Isolation isolation;
+  std::vector<LabResult> labs;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RunResult, schema, grader_version, seed, isolation,
+                                                labs)
+
+}  // namespace ipclab
+
+#endif  // IPCLAB_COMMON_GRADING_RESULT_H_

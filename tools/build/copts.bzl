@@ -1,0 +1,9 @@
+"""Compiler flags of every C++ target of this repository."""
+
+IPCLAB_COPTS = [
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Wshadow",
+    "-Wnon-virtual-dtor",
+]
