@@ -1,0 +1,47 @@
+// Finds a process that computes where it should sleep, by processor time only: never by the wall
+// clock, so that a loaded machine changes no verdict.
+//
+//   BusyWait busy;                        // One for a box.
+//   if (const auto spinner = busy.Sample(pids)) report(spinner->Explain("child of open_session"));
+
+#ifndef IPCLAB_COMMON_OBSERVE_BUSY_WAIT_H_
+#define IPCLAB_COMMON_OBSERVE_BUSY_WAIT_H_
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ipclab {
+
+struct Spinner {
+  pid_t pid = 0;
+  int inner_pid = 0;
+  std::chrono::nanoseconds used{0};
+
+  // `name` says what the process is; may be empty.
+  std::string Explain(const std::string& name) const;
+};
+
+// Processor time of a process with all its threads, ended ones included; nothing if it is gone. See
+// clock_getcpuclockid(3).
+std::optional<std::chrono::nanoseconds> CpuTime(pid_t pid);
+
+class BusyWait {
+ public:
+  explicit BusyWait(std::chrono::nanoseconds limit = std::chrono::seconds(1)) : limit_(limit) {}
+
+  // The process that has used most since it was first seen here, once that reaches the limit.
+  std::optional<Spinner> Sample(const std::vector<pid_t>& pids);
+
+ private:
+  std::chrono::nanoseconds limit_;
+  std::map<pid_t, std::chrono::nanoseconds> first_;
+};
+
+}  // namespace ipclab
+
+#endif  // IPCLAB_COMMON_OBSERVE_BUSY_WAIT_H_
