@@ -1,0 +1,119 @@
+// Watches all processes of one box: a trace of their watched calls, what each of them owns at the
+// marked moments, and rules that fail, shorten or hold calls.
+//
+//   Observer observer(box.stage(), {.marker_address = box.marker_address(), .judge = &Judge});
+//   const int rule = observer.AddRule({.family = Family::kPipe, .nth = 2, .answer = -EMFILE});
+//   ...
+//   observer.events(), observer.processes(), observer.Held(rule)
+//
+// Callbacks run inside Loop::RunUntil, so nothing changes between two waits.
+
+#ifndef IPCLAB_COMMON_OBSERVE_OBSERVER_H_
+#define IPCLAB_COMMON_OBSERVE_OBSERVER_H_
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/observe/process.h"
+#include "common/observe/trace.h"
+#include "common/observe/tracer.h"
+
+namespace ipclab {
+
+// What to do with some of the watched calls. The first rule that matches and has an effect wins.
+struct Rule {
+  Family family = Family::kNone;
+  int nth = 1;  // Which matching call, from 1; 0 for every one.
+  std::function<bool(const Event&)> where;  // More conditions; by default, inside a student's call.
+  bool hold = false;
+  std::optional<long> answer;           // The call is not made; this is its result (-errno).
+  std::optional<std::uint64_t> at_most;  // Shortens a read or write to so many bytes.
+};
+
+class Observer : public TaskListener {
+ public:
+  struct Options {
+    std::uint64_t marker_address = 0;
+    // The errno that refuses a call, or nothing. From common/sandbox/policy.h.
+    std::function<std::optional<int>(long, const std::array<std::uint64_t, 6>&)> judge;
+    std::size_t max_events = 200'000;
+    std::size_t max_processes = 64;
+  };
+
+  // Seizes the stage. Throws GraderError if it may not be traced.
+  Observer(pid_t stage, Options options);
+  // Kills all processes of the box.
+  ~Observer() override;
+  Observer(const Observer&) = delete;
+  Observer& operator=(const Observer&) = delete;
+
+  // The next process that the stage forks is a helper of this name.
+  void ExpectHelper(const std::string& role) { expected_role_ = role; }
+
+  int AddRule(Rule rule);
+  // Threads that the rule holds at the entry of a call.
+  std::set<pid_t> Held(int rule) const;
+  std::set<pid_t> AllHeld() const;
+  void Release(int rule);
+  // How many calls the rule has matched so far.
+  int Matches(int rule) const { return rules_.at(static_cast<std::size_t>(rule)).matches; }
+
+  const std::vector<Event>& events() const { return events_; }
+  // By outer pid, those that have ended too. Never the stage.
+  const std::map<pid_t, Process>& processes() const { return processes_; }
+  const Process& process(pid_t pid) const { return processes_.at(pid); }
+  std::vector<pid_t> LivingProcesses() const;
+  // "called send_to_child", "child of send_to_child", "cat, child of run_pipeline".
+  std::string NameOf(pid_t pid) const;
+  // Processes with an armed timer that may wake them.
+  const std::set<pid_t>& armed() const { return armed_; }
+  // Why the box must be stopped: "more than 64 processes"; empty if it need not.
+  const std::string& limit() const { return limit_; }
+  pid_t stage() const { return stage_; }
+
+ private:
+  struct Standing {
+    Rule rule;
+    int matches = 0;
+    std::set<pid_t> held;
+  };
+
+  Entry OnEntry(pid_t tid, const CallInfo& call) override;
+  void OnExit(pid_t tid, long result) override;
+  void OnNewTask(pid_t parent_tid, pid_t child_tid) override;
+  void OnExec(pid_t tid, pid_t former_tid) override;
+  void OnSignal(pid_t tid, const siginfo_t& info) override;
+  void OnEnding(pid_t tid) override;
+  void OnEnded(pid_t tid, int status) override;
+
+  Entry OnMarker(pid_t tid, const CallInfo& call);
+  void OnLeave(Process& process, const std::string& data);
+  void OnReport(Process& process, const std::string& data);
+  Entry Apply(const Event& event, std::size_t index);
+  std::optional<std::size_t> Continued(pid_t tid, const CallInfo& call);
+  void NoteTimer(const Event& event);
+  Process* Owner(pid_t tid);
+  Process* HelperOf(Process& process);
+  Event NewEvent(Event::Kind kind, pid_t tid);
+  void Append(Event event);
+
+  const pid_t stage_;
+  const Options options_;
+  std::string expected_role_;
+  std::vector<Event> events_;
+  std::map<pid_t, Process> processes_;
+  std::map<pid_t, pid_t> process_of_;  // Of every living thread.
+  std::map<pid_t, std::size_t> open_;  // The call a thread is in.
+  std::map<pid_t, std::size_t> broken_off_;  // The call a signal took a thread out of.
+  std::vector<Standing> rules_;
+  std::set<pid_t> armed_;
+  std::string limit_;
+};
+
+}  // namespace ipclab
+
+#endif  // IPCLAB_COMMON_OBSERVE_OBSERVER_H_

@@ -1,0 +1,105 @@
+#include "common/observe/trace.h"
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "common/base/names.h"
+#include "common/base/text.h"
+#include "common/observe/census_names.h"
+
+namespace ipclab {
+namespace {
+
+std::string Descriptor(const Event& event, ObjectNames& names) {
+  std::string text = std::to_string(event.descriptor);
+  if (!event.target.empty()) text += " <" + names.Of(event.target) + ">";
+  return text;
+}
+
+std::string Arguments(const Event& event, ObjectNames& names) {
+  const auto number = [&](std::size_t i) {
+    return std::to_string(static_cast<std::int64_t>(event.args[i]));
+  };
+  const auto small = [&](std::size_t i) {
+    return std::to_string(static_cast<int>(event.args[i]));
+  };
+  switch (event.family) {
+    case Family::kRead:
+    case Family::kWrite:
+      return Descriptor(event, names) + ", " + number(2);
+    case Family::kDup:
+      return Descriptor(event, names) + (event.number == SYS_dup ? "" : ", " + small(1));
+    case Family::kClose:
+      return event.descriptor >= 0 ? Descriptor(event, names) : small(0) + ", " + small(1);
+    case Family::kFcntl:
+      return Descriptor(event, names) + ", " + small(1) + ", " + number(2);
+    case Family::kOpen:
+    case Family::kExec:
+      return event.detail;
+    case Family::kWait:
+      return event.number == SYS_wait4 ? small(0) : small(0) + ", " + small(1);
+    case Family::kSignalSend:
+      return small(0) + ", " +
+             SignalName(static_cast<int>(event.args[event.number == SYS_tgkill ? 2 : 1]));
+    case Family::kSignalAction:
+      return SignalName(static_cast<int>(event.args[0]));
+    case Family::kExit:
+      return small(0);
+    case Family::kPipe:
+    case Family::kFork:
+    case Family::kSignalMask:
+    case Family::kSignalWait:
+    case Family::kSleep:
+    case Family::kPoll:
+      return "";
+    default:
+      return number(0) + ", " + number(1) + ", " + number(2);
+  }
+}
+
+std::string Result(const Event& event) {
+  if (event.family == Family::kExit) return "";
+  if (!event.result) return event.interrupted ? " = -1 EINTR" : " ...";
+  std::string text = *event.result < 0
+                         ? " = -1 " + ErrnoName(static_cast<int>(-*event.result))
+                         : " = " + std::to_string(*event.result);
+  const bool shows_detail = event.family == Family::kPipe || event.family == Family::kSocket;
+  if (shows_detail && !event.detail.empty()) text += " " + event.detail;
+  return text + (event.injected ? " (arranged by the check)" : "");
+}
+
+}  // namespace
+
+std::string DescribeStatus(int status) {
+  if (WIFEXITED(status)) return "exited with code " + std::to_string(WEXITSTATUS(status));
+  if (WIFSIGNALED(status)) {
+    return "killed by " + SignalName(WTERMSIG(status)) + " (signal " +
+           std::to_string(WTERMSIG(status)) + ")";
+  }
+  return "status " + std::to_string(status);
+}
+
+std::string Describe(const Event& event, ObjectNames& names) {
+  switch (event.kind) {
+    case Event::Kind::kCall:
+      return SyscallName(event.number) + "(" + Arguments(event, names) + ")" + Result(event);
+    case Event::Kind::kForbidden:
+      return SyscallName(event.number) + "() refused: this lab does not allow it";
+    case Event::Kind::kSignal:
+      return "gets " + SignalName(event.status);
+    case Event::Kind::kStart:
+      return "starts" + event.detail;
+    case Event::Kind::kExec:
+      return "now runs " + event.detail;
+    case Event::Kind::kEnd:
+      return DescribeStatus(event.status);
+    case Event::Kind::kEnter:
+      return event.detail + "() is called";
+    case Event::Kind::kLeave:
+      return event.detail;
+  }
+  return "";
+}
+
+}  // namespace ipclab

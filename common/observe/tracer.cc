@@ -1,0 +1,209 @@
+#include "common/observe/tracer.h"
+
+#include <sys/ptrace.h>
+#include <sys/signalfd.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+
+#include <cstddef>
+#include <vector>
+
+#include "common/observe/loop.h"
+
+namespace ipclab {
+namespace {
+
+constexpr long kOptions = PTRACE_O_TRACESECCOMP | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK |
+                          PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC |
+                          PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL;
+
+// ptrace(2) as most requests use it. A task that is being killed answers ESRCH at any moment; its
+// ending is reported by waitpid, so callers may ignore a false result.
+bool Ptrace(int request, pid_t tid, std::uintptr_t address, std::uintptr_t data) {
+  if (ptrace(static_cast<__ptrace_request>(request), tid, address, data) != -1) return true;
+  if (errno == ESRCH) return false;
+  throw SystemError(errno, "ptrace request " + std::to_string(request));
+}
+
+void SetRegister([[maybe_unused]] pid_t tid, std::size_t offset, std::uint64_t value) {
+  Ptrace(PTRACE_POKEUSER, tid, offset, value);
+}
+
+#if defined(__x86_64__)
+constexpr std::size_t kNumberRegister = offsetof(user_regs_struct, orig_rax);
+constexpr std::size_t kResultRegister = offsetof(user_regs_struct, rax);
+constexpr std::size_t kThirdArgument = offsetof(user_regs_struct, rdx);
+#else
+#error "the tracer knows the registers of x86-64 only"
+#endif
+
+}  // namespace
+
+Tracer& Tracer::Get() {
+  static Tracer* const tracer = new Tracer;
+  return *tracer;
+}
+
+Tracer::Tracer() {
+  sigset_t mask;
+  sigemptyset(&mask);
+  sigaddset(&mask, SIGCHLD);
+  // Blocked but not ignored, so that the kernel queues it for the signalfd.
+  Check(sigprocmask(SIG_BLOCK, &mask, nullptr), "sigprocmask");
+  signals_ = Fd(Check(signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd"));
+  Loop::Get().OnReadable(signals_.get(), [this] { Serve(); });
+}
+
+void Tracer::Seize(pid_t pid, TaskListener* listener) {
+  Check(ptrace(PTRACE_SEIZE, pid, nullptr, kOptions), "ptrace(PTRACE_SEIZE)");
+  tasks_[pid].listener = listener;
+}
+
+void Tracer::Release(pid_t tid) {
+  const auto task = tasks_.find(tid);
+  if (task == tasks_.end() || !task->second.held) return;
+  task->second.held = false;
+  Resume(tid, task->second);
+}
+
+void Tracer::KillAll(TaskListener* listener) {
+  const auto mine = [&] {
+    std::vector<pid_t> tids;
+    for (const auto& [tid, task] : tasks_) {
+      if (task.listener == listener) tids.push_back(tid);
+    }
+    return tids;
+  };
+  for (auto left = mine(); !left.empty(); left = mine()) {
+    for (const pid_t tid : left) kill(tid, SIGKILL);
+    int status = 0;
+    const pid_t tid = waitpid(-1, &status, __WALL);
+    if (tid == -1) throw SystemError(errno, "waitpid");
+    const auto task = tasks_.find(tid);
+    if (task == tasks_.end() || task->second.listener != listener) {
+      OnStatus(tid, status);
+    } else if (WIFSTOPPED(status)) {
+      Ptrace(PTRACE_CONT, tid, 0, 0);
+    } else {
+      tasks_.erase(task);
+    }
+  }
+}
+
+void Tracer::Serve() {
+  signalfd_siginfo info;
+  while (read(signals_.get(), &info, sizeof(info)) > 0) {
+  }
+  // One SIGCHLD may stand for many changes of state.
+  int status = 0;
+  pid_t tid = 0;
+  while ((tid = waitpid(-1, &status, __WALL | WNOHANG)) > 0) OnStatus(tid, status);
+}
+
+void Tracer::OnStatus(pid_t tid, int status) {
+  const auto found = tasks_.find(tid);
+  if (found == tasks_.end()) {
+    if (WIFSTOPPED(status)) early_.insert(tid);
+    return;
+  }
+  if (WIFSTOPPED(status)) {
+    OnStop(tid, found->second, WSTOPSIG(status), status >> 16);
+    return;
+  }
+  TaskListener* const listener = found->second.listener;
+  tasks_.erase(found);
+  listener->OnEnded(tid, status);
+}
+
+void Tracer::OnStop(pid_t tid, Task& task, int signal, int event) {
+  TaskListener& listener = *task.listener;
+  unsigned long message = 0;
+  switch (event) {
+    case PTRACE_EVENT_SECCOMP:
+      OnSeccompStop(tid, task);
+      return;
+    case PTRACE_EVENT_FORK:
+    case PTRACE_EVENT_VFORK:
+    case PTRACE_EVENT_CLONE:
+      AdoptChild(tid, task);
+      break;
+    case PTRACE_EVENT_EXEC:
+      if (Ptrace(PTRACE_GETEVENTMSG, tid, 0, reinterpret_cast<std::uintptr_t>(&message))) {
+        const pid_t former = static_cast<pid_t>(message);
+        // The thread that called exec takes over the leader's id.
+        if (former != tid && tasks_.count(former) != 0) {
+          task.in_call = tasks_[former].in_call;
+          tasks_.erase(former);
+        }
+        listener.OnExec(tid, former);
+      }
+      break;
+    case PTRACE_EVENT_EXIT:
+      task.in_call = false;
+      listener.OnEnding(tid);
+      break;
+    case PTRACE_EVENT_STOP:
+      if (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU) {
+        Ptrace(PTRACE_LISTEN, tid, 0, 0);  // Stays stopped, yet SIGCONT gets through.
+        return;
+      }
+      break;
+    default:
+      if (signal == (SIGTRAP | 0x80)) {
+        __ptrace_syscall_info info{};
+        task.in_call = false;
+        if (Ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof(info),
+                   reinterpret_cast<std::uintptr_t>(&info))) {
+          listener.OnExit(tid, static_cast<long>(info.exit.rval));
+        }
+      } else {
+        siginfo_t info{};
+        if (Ptrace(PTRACE_GETSIGINFO, tid, 0, reinterpret_cast<std::uintptr_t>(&info))) {
+          listener.OnSignal(tid, info);
+        }
+        Resume(tid, task, signal);
+        return;
+      }
+  }
+  Resume(tid, task);
+}
+
+void Tracer::OnSeccompStop(pid_t tid, Task& task) {
+  __ptrace_syscall_info info{};
+  if (!Ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof(info),
+              reinterpret_cast<std::uintptr_t>(&info))) {
+    return;
+  }
+  CallInfo call;
+  call.number = static_cast<long>(info.seccomp.nr);
+  for (std::size_t i = 0; i < call.args.size(); ++i) call.args[i] = info.seccomp.args[i];
+  call.instruction = info.instruction_pointer;
+  call.filter_data = info.seccomp.ret_data;
+
+  const Entry entry = task.listener->OnEntry(tid, call);
+  task.in_call = entry.what == Entry::What::kProceed || entry.what == Entry::What::kHold;
+  task.held = entry.what == Entry::What::kHold;
+  if (entry.third_argument) SetRegister(tid, kThirdArgument, *entry.third_argument);
+  if (entry.what == Entry::What::kAnswer) {
+    // A number of -1 makes the kernel skip the call and leave the result register alone.
+    SetRegister(tid, kNumberRegister, static_cast<std::uint64_t>(-1));
+    SetRegister(tid, kResultRegister, static_cast<std::uint64_t>(entry.answer));
+  }
+  if (!task.held) Resume(tid, task);
+}
+
+void Tracer::AdoptChild(pid_t parent, Task& task) {
+  unsigned long message = 0;
+  if (!Ptrace(PTRACE_GETEVENTMSG, parent, 0, reinterpret_cast<std::uintptr_t>(&message))) return;
+  const pid_t child = static_cast<pid_t>(message);
+  TaskListener* const listener = task.listener;
+  tasks_[child].listener = listener;
+  listener->OnNewTask(parent, child);
+  if (early_.erase(child) != 0) Resume(child, tasks_[child]);
+}
+
+void Tracer::Resume(pid_t tid, const Task& task, int signal) {
+  Ptrace(task.in_call ? PTRACE_SYSCALL : PTRACE_CONT, tid, 0, static_cast<std::uintptr_t>(signal));
+}
+
+}  // namespace ipclab
