@@ -12,12 +12,15 @@
 #include <sys/types.h>
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "common/observe/poll.h"
 #include "common/observe/proc.h"
 
 namespace ipclab {
@@ -35,11 +38,16 @@ struct Blocked {
 std::optional<Blocked> BlockedCall(pid_t tid);
 std::optional<Blocked> ParseBlocked(std::string_view text);
 
+// True once `tid` sleeps in one of `calls`; false as soon as it has ended, or after `limit`.
+[[nodiscard]] bool WaitUntilBlockedIn(pid_t tid, const std::set<long>& calls,
+                                      std::chrono::milliseconds limit = kPatience);
+
 // One thread at one moment. `status` is read after `blocked`: see deadlock.h for why that matters.
 struct TaskSample {
   pid_t tid = 0;
   pid_t pid = 0;
-  std::optional<Blocked> blocked;
+  bool off_cpu = false;            // Was seen asleep or stopped, inside a call or not.
+  std::optional<Blocked> blocked;  // The call, if inside one.
   Status status;
 
   // True if the thread slept from this sample to `later` without a break.

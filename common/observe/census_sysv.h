@@ -45,11 +45,11 @@ struct SysvObject {
   std::uint64_t bytes = 0;     // In the queue, or of the segment.
   std::uint64_t capacity = 0;  // msg_qbytes of a queue.
   std::uint64_t messages = 0;
-  std::uint64_t attached = 0;  // shm_nattch.
-  pid_t creator_pid = 0;       // Of a segment.
-  std::int64_t last_operation =
-      0;                         // msg_stime/msg_rtime, sem_otime, shm_atime/shm_dtime: the later.
-  std::int64_t last_change = 0;  // ctime, in seconds since the epoch.
+  std::uint64_t attached = 0;       // shm_nattch.
+  pid_t creator_pid = 0;            // Of a segment.
+  std::int64_t last_operation = 0;  // The latest of the times that operations set: sem_otime ...
+  std::int64_t last_change = 0;     // ctime. Both in seconds since the epoch.
+  std::uint64_t semaphore_count = 0;
   std::vector<SysvSemaphore> semaphores;  // Empty if the set may not be read.
 
   // "System V semaphore set id 3 key 0x1f"; ids and keys are what ipcs(1) shows.
@@ -58,7 +58,7 @@ struct SysvObject {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SysvObject, kind, id, key, mode, uid, gid,
                                                 creator_uid, creator_gid, bytes, capacity, messages,
                                                 attached, creator_pid, last_operation, last_change,
-                                                semaphores)
+                                                semaphore_count, semaphores)
 
 // All objects, by kind and id. An object removed meanwhile is left out.
 std::vector<SysvObject> SysvObjects();

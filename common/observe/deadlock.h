@@ -36,17 +36,17 @@ namespace ipclab {
 struct World {
   // All processes of the box but its trusted stage; zombies and ended ones do no harm. A child of
   // one of them that is missing here makes the answer "not proved".
-  std::vector<pid_t> processes;
+  std::vector<pid_t> processes{};
   // Threads that the grader holds; a thread stopped by its tracer ('t') counts as held anyway.
-  std::set<pid_t> held;
+  std::set<pid_t> held{};
   // Threads in a stop by SIGSTOP that the tracer lets stand (PTRACE_LISTEN), which show as 't' too.
-  std::set<pid_t> stopped;
+  std::set<pid_t> stopped{};
   // Targets of descriptors ("pipe:[4711]") whose other end the grader reads or writes.
-  std::set<std::string> served;
+  std::set<std::string> served{};
   // Processes with an alarm or interval timer armed, which /proc does not show.
-  std::set<pid_t> armed;
+  std::set<pid_t> armed{};
   // What a process is, for messages: "Sends", "child of send_to_child"; may be empty.
-  std::function<std::string(pid_t)> name;
+  std::function<std::string(pid_t)> name{};
 };
 
 // A process as messages show it.

@@ -13,7 +13,6 @@
 
 #include <sys/types.h>
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -44,11 +43,13 @@ struct SignalState {
 struct Status {
   std::string name;
   char state = 'X';  // R, S, D, T (stopped), t (stopped by its tracer), Z (zombie), X (gone).
-  pid_t pid = 0;     // The process of a thread.
+  pid_t pid = 0;     // The process that the thread belongs to.
   pid_t inner_pid = 0;
+  pid_t inner_tid = 0;
   pid_t parent = 0;
   pid_t tracer = 0;  // 0 if not traced.
   int threads = 0;
+  bool has_memory = false;  // False from early in exit(2) on.
   SignalState signals;
   std::uint64_t voluntary_switches = 0;
   std::uint64_t involuntary_switches = 0;
