@@ -16,11 +16,11 @@
 
 namespace ipclab {
 
-enum class Status { kPassed, kFailed, kNotGraded, kSkipped };
-NLOHMANN_JSON_SERIALIZE_ENUM(Status, {{Status::kNotGraded, "not_graded"},
-                                      {Status::kPassed, "passed"},
-                                      {Status::kFailed, "failed"},
-                                      {Status::kSkipped, "skipped"}})
+enum class CheckStatus { kPassed, kFailed, kNotGraded, kSkipped };
+NLOHMANN_JSON_SERIALIZE_ENUM(CheckStatus, {{CheckStatus::kNotGraded, "not_graded"},
+                                      {CheckStatus::kPassed, "passed"},
+                                      {CheckStatus::kFailed, "failed"},
+                                      {CheckStatus::kSkipped, "skipped"}})
 
 // One line of what happened in the box, in order.
 struct TimelineEntry {
@@ -35,7 +35,7 @@ struct CheckResult {
   std::string id;        // "SendToChild.DeliversBytesInOrder".
   std::string exercise;  // "pipe.1".
   std::string title;     // What the check proves, in the chosen language.
-  Status status = Status::kNotGraded;
+  CheckStatus status = CheckStatus::kNotGraded;
   double points = 0;
   double max_points = 0;
   std::string verdict;   // "passed", "failed", "deadlock", "killed by a signal", "not started" ...
