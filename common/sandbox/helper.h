@@ -100,9 +100,6 @@ struct RegisterProgram {
   static const ::ipclab::RegisterProgram kRegisterProgram##name(#name, &Program##name);  \
   static int Program##name([[maybe_unused]] int argc, [[maybe_unused]] char** argv)
 
-// The stage's main: process 1 of the box. `answer` serves the grader's questions.
-[[noreturn]] void RunStage(std::string (*answer)(std::string_view question));
-
 // The PROGRAM that argv[0] names, or nullptr.
 ProgramBody FindProgram(std::string_view argv0);
 

@@ -1,4 +1,4 @@
-// Process 1 of the box, and how it turns a fork of itself into a helper.
+#include "common/sandbox/stage.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -14,10 +14,12 @@
 
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <optional>
 
 #include "common/base/fd.h"
+#include "common/sandbox/launch.h"
 #include "common/sandbox/policy.h"
 #include "common/sandbox/registry.h"
 
@@ -135,6 +137,8 @@ void Answer(std::string (*answer)(std::string_view), const std::string& question
 }
 
 }  // namespace
+
+bool IsStage() { return std::getenv(kStageVariable) != nullptr; }
 
 void RunStage(std::string (*answer)(std::string_view question)) {
   // Orphans come to process 1 of a pid namespace by themselves; without one, this brings them.

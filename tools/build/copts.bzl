@@ -6,4 +6,6 @@ IPCLAB_COPTS = [
     "-Werror",
     "-Wshadow",
     "-Wnon-virtual-dtor",
+    # Designated initialisers name what differs from the default.
+    "-Wno-missing-field-initializers",
 ]

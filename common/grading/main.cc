@@ -1,0 +1,3 @@
+#include "common/grading/grader.h"
+
+int main(int argc, char** argv) { return ipclab::GraderMain(argc, argv); }

@@ -1,0 +1,171 @@
+#include "common/grading/results_writer.h"
+
+#include <unistd.h>
+
+#include <regex>
+#include <set>
+
+#include "common/base/error.h"
+#include "common/base/text.h"
+#include "common/grading/exercise.h"
+#include "common/grading/grader.h"
+#include "common/grading/session.h"
+
+namespace ipclab {
+namespace {
+
+constexpr std::size_t kObservedLimit = 3000;
+
+std::set<std::string>& NotPassed() {
+  static auto* const ids = new std::set<std::string>;
+  return *ids;
+}
+
+const Rubric*& CurrentRubric() {
+  static const Rubric* rubric = nullptr;
+  return rubric;
+}
+
+std::string IdOf(const testing::TestInfo& info) {
+  return std::string(info.test_suite_name()) + "." + info.name();
+}
+
+std::string Trimmed(const std::string& text) {
+  const std::size_t first = text.find_first_not_of(" \n");
+  if (first == std::string::npos) return "";
+  return text.substr(first, text.find_last_not_of(" \n") - first + 1);
+}
+
+}  // namespace
+
+bool HasFailed(const std::string& id) { return NotPassed().count(id) != 0; }
+
+void Exercise::SetUp() {
+  const testing::TestInfo& info = *testing::UnitTest::GetInstance()->current_test_info();
+  Session& session = Session::Get();
+  const std::string id = IdOf(info);
+  std::seed_seq seed{session.seed, session.seed >> 32,
+                     static_cast<std::uint64_t>(std::hash<std::string>()(id))};
+  session.random.seed(seed);
+  if (CurrentRubric() == nullptr) return;
+  const RubricCheck* const check = CurrentRubric()->Find(id);
+  if (check != nullptr && !check->after.empty() && HasFailed(check->after)) {
+    GTEST_SKIP() << check->after;
+  }
+}
+
+void WriteLine(int fd, const nlohmann::json& line) {
+  const std::string text =
+      line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  for (std::size_t done = 0; done < text.size();) {
+    const ssize_t size = write(fd, text.data() + done, text.size() - done);
+    if (size == -1 && errno == EINTR) continue;
+    done += static_cast<std::size_t>(Check(size, "write of the results"));
+  }
+}
+
+Finding ReadFinding(const std::string& message) {
+  static const std::regex kMatcher(
+      R"(Value of: [^]*?\nExpected: ([^]*?)\n  Actual: ([^]*))");
+  static const std::regex kType(R"( \(of type [^\n]*?\))");
+  std::smatch parts;
+  if (!std::regex_match(message, parts, kMatcher)) {
+    // EXPECT_TRUE and its like: "Value of: x\n  Actual: false (why)\nExpected: true\nmore".
+    static const std::regex kTruth(R"(Value of: [^]*?\n  Actual: \w+( \([^]*\))?\nExpected: \w+\n?([^]*))");
+    if (!std::regex_match(message, parts, kTruth)) return {"", Trimmed(message)};
+    return {"", Trimmed(parts[1].str() + "\n" + parts[2].str())};
+  }
+  std::string observed = std::regex_replace(parts[2].str(), kType, "");
+  const std::string prefix = "the box, ";
+  if (observed.starts_with(prefix)) observed = observed.substr(prefix.size());
+  return {Trimmed(parts[1].str()), Trimmed(observed)};
+}
+
+void ResultsWriter::OnTestStart(const testing::TestInfo& info) {
+  CurrentRubric() = &rubric_;
+  failures_.clear();
+  skip_reason_.clear();
+  exception_.clear();
+  Session::Get().check = CheckRecord();
+  started_ = std::chrono::steady_clock::now();
+  WriteLine(fd_, {{"type", "start"}, {"id", IdOf(info)}});
+}
+
+void ResultsWriter::OnTestPartResult(const testing::TestPartResult& part) {
+  const std::string message = part.message() == nullptr ? "" : part.message();
+  // Nothing of a submission runs in this process, so an exception is our own.
+  const std::string exception = "C++ exception with description \"";
+  if (part.skipped()) {
+    skip_reason_ = Trimmed(message);
+  } else if (message.starts_with(exception)) {
+    exception_ = message.substr(exception.size(), message.rfind('"') - exception.size());
+  } else if (part.failed()) {
+    failures_.push_back(message);
+  }
+}
+
+void ResultsWriter::Judge(const testing::TestInfo& info, CheckResult& result) const {
+  const CheckRecord& record = Session::Get().check;
+  const bool zh = chinese();
+  if (!exception_.empty() || !record.not_graded.empty()) {
+    result.status = CheckStatus::kNotGraded;
+    result.verdict = "grader error";
+    result.observed = exception_.empty() ? record.not_graded : exception_;
+    return;
+  }
+  if (info.result()->Skipped()) {
+    result.status = CheckStatus::kSkipped;
+    result.verdict = "skipped";
+    result.observed = (zh ? "先让这项检查通过：" : "first make this check pass: ") + skip_reason_;
+    return;
+  }
+  if (!record.not_started.empty()) {
+    result.status = CheckStatus::kSkipped;
+    result.verdict = "not started";
+    result.observed = record.not_started +
+                      (zh ? "() 还没有写：它返回 ENOSYS" : "() is not written yet: it returns ENOSYS");
+    return;
+  }
+  if (failures_.empty()) {
+    result.status = CheckStatus::kPassed;
+    result.verdict = "passed";
+    result.points = result.max_points;
+    return;
+  }
+  result.status = CheckStatus::kFailed;
+  result.verdict = record.verdict.empty() ? "failed" : record.verdict;
+  const Finding finding = ReadFinding(failures_.front());
+  result.expected = finding.expected.empty() ? result.title : finding.expected;
+  result.observed = finding.observed.substr(0, kObservedLimit);
+  result.timeline = record.timeline;
+}
+
+void ResultsWriter::OnTestEnd(const testing::TestInfo& info) {
+  CheckResult result;
+  result.id = IdOf(info);
+  if (const RubricCheck* const check = rubric_.Find(result.id)) {
+    result.exercise = rubric_.ExerciseOf(result.id)->id;
+    result.title = chinese() ? check->proves_zh : check->proves;
+    result.max_points = check->points;
+    result.references = check->references;
+    Judge(info, result);
+    const auto& hints = chinese() ? check->hints_zh : check->hints;
+    if (result.status == CheckStatus::kFailed && !hints.empty()) result.hint = hints.front();
+  } else {
+    result.observed = "this check is not in the rubric";
+  }
+  for (const std::string& leftover : Session::Get().check.leftovers) {
+    if (result.status != CheckStatus::kSkipped) result.notes.push_back("left behind: " + leftover);
+  }
+  const auto took = std::chrono::steady_clock::now() - started_;
+  result.duration_ms = std::chrono::duration<double, std::milli>(took).count();
+  if (result.status != CheckStatus::kPassed) NotPassed().insert(result.id);
+  score_ += result.points;
+  max_score_ += result.max_points;
+  ++checks_;
+  nlohmann::json line = result;
+  line["type"] = "check";
+  WriteLine(fd_, line);
+}
+
+}  // namespace ipclab
