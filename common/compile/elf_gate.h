@@ -3,7 +3,8 @@
 //   if (const auto reason = RejectLibrary(bytes, {{"send_to_child"}, {"popen"}})) Refuse(*reason);
 //
 // Feedback first (a missing function is named), defence second: what gets through still runs only
-// in the box. The bytes are a stranger's, so every offset and length in them is checked. See elf(5).
+// in the box. The bytes are a stranger's, so every offset and length in them is checked. See
+// elf(5).
 
 #ifndef IPCLAB_COMMON_COMPILE_ELF_GATE_H_
 #define IPCLAB_COMMON_COMPILE_ELF_GATE_H_

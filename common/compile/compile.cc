@@ -1,0 +1,130 @@
+#include "common/compile/compile.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cctype>
+#include <fstream>
+#include <optional>
+#include <sstream>
+
+#include "common/base/error.h"
+#include "common/base/text.h"
+#include "common/compile/child.h"
+#include "common/compile/diagnostics.h"
+#include "common/compile/elf_gate.h"
+#include "common/compile/jail.h"
+
+namespace ipclab {
+namespace {
+
+constexpr char kCompiler[] = "/usr/bin/g++";
+
+std::string ReadOurFile(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  if (!(text << in.rdbuf())) throw GraderError("cannot read " + path);
+  return text.str();
+}
+
+std::vector<std::string> CompilerCommand(const std::string& lab, const Workplace& at) {
+  return {kCompiler, "-std=c++20", "-O2",
+          "-g1",  // Lines of a crash and of an undefined name, without the weight of -g.
+          "-pipe", "-Wall", "-Wextra", "-fPIC", "-shared", "-fvisibility=default",
+          "-fdiagnostics-color=never", "-fmax-errors=20",
+          // __FILE__ is "pipe.cc", and the library does not tell where it was built.
+          "-fmacro-prefix-map=" + at.folder + "/=",
+          "-fdebug-prefix-map=" + at.folder + "=" + kJailFolder, "-Wl,-z,defs", "-Wl,-z,now",
+          "-Wl,-z,noexecstack", "-o", at.result, at.folder + "/" + lab + ".cc"};
+}
+
+// Sealed, so that no holder can change what the gate has seen. See memfd_create(2), fcntl(2).
+Fd SealedMemory(const std::string& bytes) {
+  Fd memory(Check(memfd_create("submission", MFD_CLOEXEC | MFD_ALLOW_SEALING), "memfd_create"));
+  WriteAll(memory.get(), bytes);
+  Check(lseek(memory.get(), 0, SEEK_SET), "lseek");
+  Check(fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE),
+        "fcntl(F_ADD_SEALS)");
+  return memory;
+}
+
+JailRun RunCompiler(const JailJob& job, const CompileOptions& options, bool& jailed) {
+  JailRun run = RunInJail(job);
+  if (run.made || run.timed_out) return run;
+  if (!options.allow_unjailed) {
+    throw GraderError("no jail to compile in: " + Printable(run.messages.head(), 500));
+  }
+  jailed = false;
+  return RunWithoutJail(job);
+}
+
+void CheckName(const std::string& lab) {
+  bool fine = !lab.empty();
+  for (const char c : lab) fine = fine && (std::isalnum(static_cast<unsigned char>(c)) || c == '_');
+  if (!fine) throw GraderError("not a name of a lab: " + Printable(lab, 100));
+}
+
+}  // namespace
+
+LabContract ReadContract(const std::string& lab, const std::string& header_path,
+                         const std::string& exports_path) {
+  CheckName(lab);
+  LabContract contract{lab, header_path, {}, {}};
+  std::istringstream lines(ReadOurFile(exports_path));
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string first, second, rest;
+    words >> first >> second >> rest;
+    if (first.empty() || first[0] == '#') continue;
+    if (first == "forbid" && !second.empty() && rest.empty()) {
+      contract.forbidden.push_back(second);
+    } else if (second.empty()) {
+      contract.symbols.push_back(first);
+    } else {
+      throw GraderError(exports_path + ": not a line of an exports file: " + Printable(line, 100));
+    }
+  }
+  if (contract.symbols.empty()) throw GraderError(exports_path + " names no function");
+  return contract;
+}
+
+Compiled CompileSubmission(const LabContract& contract, const Source& source,
+                           const CompileOptions& options) {
+  CheckName(contract.lab);
+  if (access(kCompiler, X_OK) == -1) {
+    throw GraderError(std::string("no compiler at ") + kCompiler + "; install the package g++");
+  }
+  JailJob job;
+  job.files = {{contract.lab + ".cc", source.text},
+               {contract.lab + ".h", ReadOurFile(contract.header_path)}};
+  Workplace used;
+  job.command = [&](const Workplace& at) {
+    used = at;
+    return CompilerCommand(contract.lab, at);
+  };
+  job.limits = options.limits;
+
+  Compiled compiled;
+  const JailRun run = RunCompiler(job, options, compiled.jailed);
+  compiled.diagnostics =
+      ShownDiagnostics(run.messages, {used.folder, contract.lab, source.shown_path});
+  const std::string shown = Printable(source.shown_path, 4096);
+  if (const auto limit = LimitReached(run, options.limits)) {
+    compiled.outcome = CompileOutcome::kLimit;
+    compiled.reason = "compiling " + shown + " " + *limit;
+  } else if (run.exit_code != 0) {
+    CheckOurPart(run);
+    compiled.reason =
+        shown + (LinkerFailed(run.messages) ? " compiles but does not link" : " does not compile");
+  } else if (const auto reason =
+                 RejectLibrary(run.result, {contract.symbols, contract.forbidden})) {
+    compiled.outcome = CompileOutcome::kRejected;
+    compiled.reason = shown + ": " + *reason;
+  } else {
+    compiled.outcome = CompileOutcome::kOk;
+    compiled.library = SealedMemory(run.result);
+  }
+  return compiled;
+}
+
+}  // namespace ipclab

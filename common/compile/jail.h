@@ -1,0 +1,57 @@
+// Inside of common/compile: runs a compiler where it can reach nothing but its toolchain.
+//
+//   JailJob job{{{"pipe.cc", text}}, [](const Workplace& at) { return CommandLine(at); }, limits};
+//   JailRun run = RunInJail(job);
+//   if (!run.made) ...  // no jail on this machine; run.messages says why
+
+#ifndef IPCLAB_COMMON_COMPILE_JAIL_H_
+#define IPCLAB_COMMON_COMPILE_JAIL_H_
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/compile/capped_text.h"
+#include "common/compile/compile.h"
+
+namespace ipclab {
+
+inline constexpr char kJailFolder[] = "/submission";
+
+// The folder that holds the job's files, and the path its command must write.
+struct Workplace {
+  std::string folder;
+  std::string result;
+};
+
+struct JailFile {
+  std::string name;
+  std::string text;
+};
+
+struct JailJob {
+  std::vector<JailFile> files;
+  std::function<std::vector<std::string>(const Workplace&)> command;  // [0] is an absolute path.
+  CompileLimits limits;
+};
+
+struct JailRun {
+  bool made = false;       // The command's surroundings came about.
+  bool timed_out = false;  // Ended by limits.wall.
+  bool flooded = false;    // The result was larger than limits.file_bytes.
+  int exit_code = -1;      // Of the command; 128 + N if signal N ended it, 125 if reading failed.
+  std::string result;      // What the command left at Workplace::result, if exit_code is 0.
+  CappedText messages;     // Standard output and error.
+};
+
+// In bubblewrap, see bwrap(1): own namespaces, no network, no /proc, a root that holds the
+// toolchain and the files, all read-only but for /tmp. Throws GraderError if a system call of ours
+// fails or somebody ends the jail from outside.
+JailRun RunInJail(const JailJob& job);
+
+// The same with limits only, in a new folder below /tmp that is removed again.
+JailRun RunWithoutJail(const JailJob& job);
+
+}  // namespace ipclab
+
+#endif  // IPCLAB_COMMON_COMPILE_JAIL_H_
