@@ -209,12 +209,24 @@ std::optional<Ending> Sandbox::Trouble() {
   return std::nullopt;
 }
 
+// What the last helper came to, for a wait that nobody is left to end.
+Ending Sandbox::AllEnded() const {
+  for (auto it = events().rbegin(); it != events().rend(); ++it) {
+    const auto process = observer_->processes().find(it->pid);
+    if (process != observer_->processes().end() && process->second.helper) {
+      return EndingOf(process->second);
+    }
+  }
+  return {Ending::Kind::kEndedEarly, 0, "ended before it began"};
+}
+
 std::optional<Ending> Sandbox::WaitFor(const std::function<bool()>& done) {
   BusyWait busy;
   std::optional<Ending> ending = trouble_;
   const auto stop = [&] {
     if (done()) return true;
     if (!ending) ending = Trouble();
+    if (!ending && observer_->LivingProcesses().empty()) ending = AllEnded();
     if (!ending) {
       if (const auto spinner = busy.Sample(observer_->LivingProcesses())) {
         ending = Ending{Ending::Kind::kBusy, 0, spinner->Explain(observer_->NameOf(spinner->pid))};
@@ -256,20 +268,43 @@ void Sandbox::Record() {
 std::vector<TimelineEntry> Sandbox::Timeline() {
   std::vector<TimelineEntry> lines;
   const std::vector<Event>& events = observer_->events();
+  // What the helper does before it calls the student is no part of the story.
+  const auto entered = std::find_if(events.begin(), events.end(), [](const Event& event) {
+    return event.kind == Event::Kind::kEnter;
+  });
+  const auto first = static_cast<std::size_t>(entered - events.begin());
   // The end of a story tells more than its middle.
   const std::size_t head = kTimelineLimit / 2;
-  for (std::size_t i = 0; i < events.size(); ++i) {
-    if (events.size() > kTimelineLimit && i == head) {
-      const std::size_t left_out = events.size() - kTimelineLimit;
+  for (std::size_t i = first; i < events.size(); ++i) {
+    if (events.size() - first > kTimelineLimit && i == first + head) {
+      const std::size_t left_out = events.size() - first - kTimelineLimit;
       lines.push_back({0, 0, "", "... " + Count(static_cast<long long>(left_out), "event") + " more"});
       i += left_out;
     }
     const Event& event = events[i];
     const auto at = std::chrono::duration_cast<std::chrono::microseconds>(event.at - started_);
-    lines.push_back({at.count(), event.inner_pid, observer_->NameOf(event.pid),
-                     Describe(event, names_)});
+    lines.push_back({at.count(), event.inner_pid, event.process, Describe(event, names_)});
   }
   return lines;
+}
+
+std::vector<Event> Sandbox::Calls(Family family) const {
+  std::vector<Event> calls;
+  for (const Event& event : events()) {
+    const bool wanted = event.kind == Event::Kind::kCall && event.family == family;
+    if (wanted && !event.function.empty()) calls.push_back(event);
+  }
+  return calls;
+}
+
+std::vector<Process> Sandbox::Children() const {
+  std::vector<Process> children;
+  for (const Event& event : events()) {
+    if (event.kind != Event::Kind::kStart) continue;
+    const Process& process = observer_->process(event.pid);
+    if (!process.helper) children.push_back(process);
+  }
+  return children;
 }
 
 Ending Sandbox::EndingOf(const Process& helper) const {
@@ -324,6 +359,8 @@ bool Helper::WaitUntilBlockedIn(const std::vector<Family>& families) {
       Capitalized("the process was expected to sleep in " + MayBeListed(families) + "; it " + what);
   return false;
 }
+
+void Helper::Signal(int signal) { Check(kill(pid_, signal), "kill"); }
 
 const Process& Helper::process() const { return box_->observer_->process(pid_); }
 const std::string& Helper::output() const { return box_->outputs_.at(pid_).out->text; }

@@ -55,6 +55,9 @@ class Helper {
   // the reason in `box.failure()`, if that never comes.
   [[nodiscard]] bool WaitUntilBlockedIn(const std::vector<Family>& families);
 
+  // Sends a signal to the helper, from outside.
+  void Signal(int signal);
+
   pid_t pid() const { return pid_; }
   const Process& process() const;
   // What it and its children wrote to their standard output and error so far.
@@ -116,6 +119,10 @@ class Sandbox {
 
   const Observer& observer() const { return *observer_; }
   const std::vector<Event>& events() const { return observer_->events(); }
+  // The watched calls of a family that were made inside students' functions, by any process.
+  std::vector<Event> Calls(Family family) const;
+  // All processes that helpers started, living or not, in the order of their birth.
+  std::vector<Process> Children() const;
   Box& box() { return *box_; }
   ObjectNames& names() { return names_; }
   // Pipes of the grader itself: the other ends of the helpers' standard streams.
@@ -142,6 +149,7 @@ class Sandbox {
   void Drain(Stream& stream);
   std::optional<Ending> Trouble();
   Ending EndingOf(const Process& helper) const;
+  Ending AllEnded() const;
   World MakeWorld() const;
   void Record();
 

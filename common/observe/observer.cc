@@ -156,6 +156,7 @@ Event Observer::NewEvent(Event::Kind kind, pid_t tid) {
   if (const Process* const process = Owner(tid); process != nullptr) {
     event.pid = process->pid;
     event.inner_pid = process->inner_pid;
+    event.process = NameOf(process->pid);
     event.function = process->function;
   }
   return event;

@@ -40,6 +40,7 @@ struct Event {
   pid_t tid = 0;
   pid_t pid = 0;
   int inner_pid = 0;
+  std::string process;   // What the process was then: "child of send_to_child".
   std::string function;  // The student's function the process was in; empty outside of one.
 
   // Of calls:
