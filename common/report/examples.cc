@@ -1,0 +1,102 @@
+#include "common/report/examples.h"
+
+namespace ipclab {
+namespace {
+
+CheckResult Passed(const std::string& id, const std::string& exercise, const std::string& title) {
+  return {.id = id,
+          .exercise = exercise,
+          .title = title,
+          .status = CheckStatus::kPassed,
+          .points = 5,
+          .max_points = 5,
+          .verdict = "passed",
+          .references = {"pipe(7)"},
+          .duration_ms = 4.25};
+}
+
+CheckResult NotStarted(const std::string& id) {
+  return {.id = id,
+          .exercise = "demo.3",
+          .title = "Stages run at the same time",
+          .status = CheckStatus::kSkipped,
+          .max_points = 10,
+          .verdict = "not started",
+          .observed = "run_pipeline() is not written yet: it returns ENOSYS"};
+}
+
+CheckResult Deadlock() {
+  return {.id = "Reader.SeesEndOfFile",
+          .exercise = "demo.2",
+          .title = "The reader sees the end of the file",
+          .status = CheckStatus::kFailed,
+          .max_points = 5,
+          .verdict = "deadlock",
+          .expected = "the helper exits with 0",
+          .observed =
+              "process 3 waits in read() on pipe A; the write end of pipe A is still open in "
+              "process 3 itself (descriptor 4)\nprocess 2 waits in wait4() for process 3",
+          .hint = "Which ends of the pipe does the reader still hold when it starts to read?",
+          .references = {"pipe(7)", "fork(2)"},
+          .timeline = {{120, 2, "Reads", "pipe2(0) = 0 [3, 4]"},
+                       {340, 2, "Reads", "clone() = 3"},
+                       {410, 3, "child of Reads", "read(3, ...) does not return"}},
+          .duration_ms = 31};
+}
+
+}  // namespace
+
+RunResult MixedRun() {
+  CheckResult second = Deadlock();
+  second.id = "Reader.ClosesItsEnds";
+  second.title = "Both ends are closed";
+  second.verdict = "failed";
+  CheckResult not_graded = Deadlock();
+  not_graded.id = "Reader.SurvivesEintr";
+  not_graded.title = "An interrupted read is repeated";
+  not_graded.status = CheckStatus::kNotGraded;
+  not_graded.verdict = "grader error";
+  not_graded.observed = "fork: EAGAIN (Resource temporarily unavailable)";
+  CheckResult after = NotStarted("Reader.ReadsAll");
+  after.exercise = "demo.2";
+  after.title = "All bytes arrive";
+  after.verdict = "skipped";
+  after.observed = "first make this check pass: Reader.SeesEndOfFile";
+  CheckResult noted = Passed("Sender.Sends", "demo.1", "The bytes arrive in order");
+  noted.notes = {"left behind: descriptor 5"};
+
+  LabResult lab = {.lab = "demo",
+                   .source = "labs/demo/demo.cc",
+                   .score = 10,
+                   .max_score = 40,
+                   .exercises = {{"demo.1", "sender", "Send bytes", 10, 10},
+                                 {"demo.2", "reader", "Read to the end", 0, 20},
+                                 {"demo.3", "run_pipeline", "Build a pipeline", 0, 10}},
+                   .checks = {noted, Passed("Sender.Closes", "demo.1", "Nothing is left open"),
+                              Deadlock(), second, not_graded, after, NotStarted("Pipeline.Runs")}};
+  return {.grader_version = "1.0", .seed = 4711, .isolation = {.mode = "full"}, .labs = {lab}};
+}
+
+RunResult BrokenCodeRun() {
+  CheckResult check = NotStarted("Pipeline.Runs");
+  check.verdict = "does not compile";
+  check.observed.clear();
+  LabResult lab = {.lab = "demo",
+                   .source = "labs/demo/demo.cc",
+                   .diagnostics = "labs/demo/demo.cc:3:1: error: expected ';'\n    3 | }\n",
+                   .max_score = 10,
+                   .exercises = {{"demo.3", "run_pipeline", "Build a pipeline", 0, 10}},
+                   .checks = {check}};
+  return {.grader_version = "1.0", .seed = 1, .isolation = {.mode = "full"}, .labs = {lab}};
+}
+
+RunResult RefusedRun() {
+  LabResult lab = {.lab = "demo",
+                   .source = "labs/demo/demo.cc",
+                   .error =
+                       "a submission cannot be confined here: no user namespaces\n"
+                       "To fix it: sudo sysctl -w user.max_user_namespaces=10000"};
+  return {.grader_version = "1.0", .seed = 1, .isolation = {.mode = "none"}, .labs = {lab}};
+}
+
+}  // namespace ipclab

@@ -1,0 +1,20 @@
+// Runs with one of everything in them, for tests of what is made of a run.
+
+#ifndef IPCLAB_COMMON_REPORT_EXAMPLES_H_
+#define IPCLAB_COMMON_REPORT_EXAMPLES_H_
+
+#include "common/grading/result.h"
+
+namespace ipclab {
+
+// A lab "demo" of three exercises: one solved, one with two failures, one not started; and every
+// kind of check.
+RunResult MixedRun();
+// A lab whose code does not compile.
+RunResult BrokenCodeRun();
+// A lab that could not be graded.
+RunResult RefusedRun();
+
+}  // namespace ipclab
+
+#endif  // IPCLAB_COMMON_REPORT_EXAMPLES_H_

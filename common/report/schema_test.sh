@@ -1,0 +1,3 @@
+#!/bin/sh
+# schema_test.sh SCRIPT SCHEMA EXAMPLE_PROGRAM
+exec /usr/bin/python3 "$@"

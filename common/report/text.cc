@@ -1,0 +1,307 @@
+#include "common/report/text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/base/text.h"
+#include "common/report/summary.h"
+#include "common/report/wrap.h"
+
+namespace ipclab {
+namespace {
+
+constexpr std::size_t kTextLimit = 4000;
+constexpr std::size_t kTextLines = 40;
+constexpr std::size_t kDiagnosticLines = 60;
+
+enum class Color { kNone, kRed, kGreen, kYellow, kDim, kBold };
+
+std::vector<std::string> LinesOf(std::string_view text) {
+  std::vector<std::string> lines;
+  while (!text.empty() && lines.size() < kTextLines) {
+    const std::size_t end = text.find('\n');
+    lines.push_back(Printable(text.substr(0, end), kTextLimit));
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  }
+  if (!text.empty()) lines.push_back("... (" + std::to_string(text.size()) + " bytes more)");
+  return lines;
+}
+
+class Writer {
+ public:
+  explicit Writer(const TextStyle& style) : style_(style), words_(WordsOf(style.language)) {}
+
+  std::string Run(const RunResult& run);
+
+ private:
+  void Lab(const LabResult& lab);
+  void Exercise(const LabResult& lab, const ExerciseResult& exercise);
+  void CheckLine(const CheckResult& check, bool with_id);
+  void Details(const CheckResult& check);
+  void Timeline(const std::vector<TimelineEntry>& timeline);
+  void NotBuilt(const LabResult& lab);
+  void Footer(const RunResult& run);
+  std::string NextText(const LabResult& lab) const;
+
+  // `left` and `right` at the two edges of one line; the left side wraps if it must.
+  void Edges(const std::string& left, Color left_color, const std::string& right,
+             Color right_color);
+  // `text` wrapped behind `first`; further lines stand under the text.
+  void Hanging(const std::string& first, const std::string& text, Color color = Color::kNone);
+  // A labelled part of a check's details. Text of a submission stands behind a bar.
+  void Part(std::string_view label, std::string_view text, bool foreign);
+  void Line(const std::string& text) { out_ += text + "\n"; }
+
+  std::string Paint(const std::string& text, Color color) const;
+  std::string Mark(CheckStatus status) const;
+  Color ColorOf(CheckStatus status) const;
+
+  const TextStyle& style_;
+  const Words& words_;
+  std::string out_;
+};
+
+std::string Writer::Paint(const std::string& text, Color color) const {
+  static constexpr std::string_view kCodes[] = {"", "31", "32", "33", "2", "1"};
+  if (!style_.color || color == Color::kNone || text.empty()) return text;
+  return fmt::format("\x1b[{}m{}\x1b[0m", kCodes[static_cast<int>(color)], text);
+}
+
+Color Writer::ColorOf(CheckStatus status) const {
+  switch (status) {
+    case CheckStatus::kPassed:
+      return Color::kGreen;
+    case CheckStatus::kFailed:
+      return Color::kRed;
+    case CheckStatus::kNotGraded:
+      return Color::kYellow;
+    case CheckStatus::kSkipped:
+      return Color::kDim;
+  }
+  return Color::kNone;
+}
+
+std::string Writer::Mark(CheckStatus status) const {
+  switch (status) {
+    case CheckStatus::kPassed:
+      return style_.terminal ? "✓" : std::string(words_.passed);
+    case CheckStatus::kFailed:
+      return style_.terminal ? "✗" : std::string(words_.failed);
+    case CheckStatus::kNotGraded:
+      return style_.terminal ? "?" : std::string(words_.not_graded);
+    case CheckStatus::kSkipped:
+      return style_.terminal ? "·" : std::string(words_.skipped);
+  }
+  return "";
+}
+
+void Writer::Edges(const std::string& left, Color left_color, const std::string& right,
+                   Color right_color) {
+  const int room = std::max(20, style_.columns - Columns(right) - 2);
+  const std::vector<std::string> lines = Wrap(left, room);
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const std::string first = i == 0 ? "" : "    ";
+    if (i + 1 < lines.size()) {
+      Line(first + Paint(lines[i], left_color));
+    } else {
+      const int gap = std::max(2, style_.columns - Columns(first + lines[i]) - Columns(right));
+      Line(first + Paint(lines[i], left_color) + std::string(static_cast<std::size_t>(gap), ' ') +
+           Paint(right, right_color));
+    }
+  }
+}
+
+void Writer::Hanging(const std::string& first, const std::string& text, Color color) {
+  const int indent = Columns(first);
+  std::string further(static_cast<std::size_t>(indent), ' ');
+  // A bar goes on to the last line: what stands behind it is not ours.
+  const std::size_t bar = first.find('|');
+  if (bar != std::string::npos) {
+    further[static_cast<std::size_t>(Columns(first.substr(0, bar)))] = '|';
+  }
+  std::string prefix = Paint(first, color);
+  for (const std::string& line : Wrap(text, std::max(20, style_.columns - indent))) {
+    Line(prefix + line);
+    prefix = further;
+  }
+}
+
+void Writer::Part(std::string_view label, std::string_view text, bool foreign) {
+  if (text.empty()) return;
+  constexpr int kIndent = 6;
+  const int label_columns = 2 + std::max({Columns(words_.expected), Columns(words_.observed),
+                                          Columns(words_.look_at), Columns(words_.references)});
+  const std::string bar = foreign ? "| " : "";
+  const int room = std::max(20, style_.columns - kIndent - label_columns - Columns(bar));
+  std::string head = Padded(label, label_columns);
+  for (const std::string& whole : LinesOf(text)) {
+    for (const std::string& line : Wrap(whole, room)) {
+      Line(std::string(kIndent, ' ') + Paint(head, Color::kDim) + bar + line);
+      head = std::string(static_cast<std::size_t>(label_columns), ' ');
+    }
+  }
+}
+
+void Writer::Timeline(const std::vector<TimelineEntry>& timeline) {
+  if (timeline.empty()) return;
+  Line("      " + Paint(std::string(words_.timeline), Color::kDim));
+  const std::size_t skip =
+      timeline.size() > style_.timeline_lines ? timeline.size() - style_.timeline_lines : 0;
+  if (skip > 0) Line("        " + fmt::format(fmt::runtime(words_.earlier_events), skip));
+  for (std::size_t i = skip; i < timeline.size(); ++i) {
+    const TimelineEntry& entry = timeline[i];
+    const std::string who = fmt::format("{} ({})", Printable(entry.process, 60), entry.pid);
+    Hanging(fmt::format("        | {:9.3f} ms  ", static_cast<double>(entry.at_us) / 1000),
+            who + "  " + Printable(entry.what, 400));
+  }
+}
+
+void Writer::Details(const CheckResult& check) {
+  Part(words_.expected, check.expected, false);
+  Part(words_.observed, check.observed, true);
+  Part(words_.look_at, check.hint, false);
+  Part(words_.references, Join(check.references, ", "), false);
+  Timeline(check.timeline);
+}
+
+void Writer::CheckLine(const CheckResult& check, bool with_id) {
+  int width = 1;
+  if (!style_.terminal) {
+    for (const CheckStatus status : {CheckStatus::kPassed, CheckStatus::kFailed,
+                                     CheckStatus::kNotGraded, CheckStatus::kSkipped}) {
+      width = std::max(width, Columns(Mark(status)));
+    }
+  }
+  std::string text = check.title.empty() ? check.id : check.title;
+  if (check.status == CheckStatus::kFailed && check.verdict != "failed") {
+    text += fmt::format(" ({})", Verdict(check.verdict, style_.language));
+  }
+  if (with_id) text += " [" + check.id + "]";
+  Hanging("  " + Padded(Mark(check.status), width) + "  ", text, ColorOf(check.status));
+}
+
+void Writer::Exercise(const LabResult& lab, const ExerciseResult& exercise) {
+  const std::vector<const CheckResult*> checks = ChecksOf(lab, exercise);
+  std::string name = exercise.id + " " + exercise.name;
+  if (!exercise.title.empty()) name += ": " + exercise.title;
+  std::string points = PointsText(exercise.points) + " / " + PointsText(exercise.max_points);
+  const bool solved = IsSolved(lab, exercise);
+  const bool untouched =
+      !checks.empty() && std::all_of(checks.begin(), checks.end(), [&](const CheckResult* check) {
+        return check->status == CheckStatus::kSkipped && check->verdict == checks[0]->verdict;
+      });
+  if (solved) points = std::string(words_.solved) + "  " + points;
+  if (untouched) {
+    points = std::string(Verdict(checks[0]->verdict, style_.language)) + "  " + points;
+  }
+  Line("");
+  Edges(name, Color::kBold, points,
+        solved      ? Color::kGreen
+        : untouched ? Color::kDim
+                    : Color::kNone);
+  if (untouched) return;
+
+  bool told = false;
+  for (const CheckResult* check : checks) {
+    CheckLine(*check, check->status == CheckStatus::kFailed);
+    if (check->status == CheckStatus::kFailed && !told) {
+      Details(*check);
+      told = true;
+    } else if (check->status == CheckStatus::kNotGraded || check->status == CheckStatus::kSkipped) {
+      for (const std::string& line : LinesOf(check->observed)) Hanging("      | ", line);
+    }
+    for (const std::string& note : check->notes) {
+      Hanging(fmt::format("      {}| ", words_.note), Printable(note, kTextLimit));
+    }
+  }
+}
+
+void Writer::NotBuilt(const LabResult& lab) {
+  Line("");
+  Line(Paint(fmt::format("{}: {}", lab.source, Verdict(lab.checks[0].verdict, style_.language)),
+             Color::kRed));
+  out_ += Quoted(lab.diagnostics, "  | ", kDiagnosticLines);
+}
+
+void Writer::Lab(const LabResult& lab) {
+  const std::string points =
+      fmt::format(fmt::runtime(words_.points), PointsText(lab.score), PointsText(lab.max_score));
+  if (!lab.error.empty()) {
+    Edges(lab.lab, Color::kBold, std::string(words_.cannot_grade), Color::kYellow);
+    for (const std::string& line : LinesOf(lab.error)) Hanging("  ", line);
+    Line("");
+    return;
+  }
+  Edges(lab.lab + "  " + lab.source, Color::kBold, points,
+        lab.score == lab.max_score ? Color::kGreen : Color::kBold);
+  if (IsBuilt(lab)) {
+    for (const ExerciseResult& exercise : lab.exercises) Exercise(lab, exercise);
+  } else {
+    NotBuilt(lab);
+  }
+  Line("");
+}
+
+std::string Writer::NextText(const LabResult& lab) const {
+  const NextStep next = FindNext(lab);
+  if (next.exercise == nullptr) return fmt::format(fmt::runtime(words_.all_solved), lab.lab);
+  if (!IsBuilt(lab)) return fmt::format(fmt::runtime(words_.next_build), lab.source);
+  const std::string exercise = next.exercise->id + " " + next.exercise->name;
+  if (next.check->verdict == "not started") {
+    return fmt::format(fmt::runtime(words_.next_start), exercise, lab.lab);
+  }
+  return fmt::format(fmt::runtime(words_.next_check), exercise, lab.lab, next.check->id);
+}
+
+void Writer::Footer(const RunResult& run) {
+  double score = 0;
+  double max_score = 0;
+  int solved = 0;
+  int exercises = 0;
+  int not_graded = 0;
+  int failed = 0;
+  const LabResult* first_open = nullptr;
+  for (const LabResult& lab : run.labs) {
+    not_graded += CountChecks(lab, CheckStatus::kNotGraded);
+    failed += CountChecks(lab, CheckStatus::kFailed);
+    if (!lab.error.empty()) continue;
+    score += lab.score;
+    max_score += lab.max_score;
+    solved += CountSolved(lab);
+    exercises += static_cast<int>(lab.exercises.size());
+    const bool open = FindNext(lab).exercise != nullptr;
+    if (first_open == nullptr || (open && FindNext(*first_open).exercise == nullptr)) {
+      first_open = &lab;
+    }
+  }
+  if (exercises == 0) return;
+  Line(fmt::format(
+      fmt::runtime(words_.total),
+      fmt::format(fmt::runtime(words_.points), PointsText(score), PointsText(max_score)),
+      fmt::format(fmt::runtime(words_.summary), solved, exercises)));
+  if (not_graded > 0) {
+    Line(Paint(fmt::format(fmt::runtime(words_.count_not_graded), not_graded), Color::kYellow));
+  }
+  if (failed > 0) Line(fmt::format(fmt::runtime(words_.repeat), run.seed));
+  Line(fmt::format(fmt::runtime(words_.next), NextText(*first_open)));
+}
+
+std::string Writer::Run(const RunResult& run) {
+  if (run.isolation.mode == "practice") {
+    Hanging("", fmt::format(fmt::runtime(words_.practice), run.isolation.detail));
+    if (!run.isolation.fix.empty()) {
+      Hanging("", fmt::format(fmt::runtime(words_.to_fix), run.isolation.fix));
+    }
+    Line("");
+  }
+  for (const LabResult& lab : run.labs) Lab(lab);
+  Footer(run);
+  return std::move(out_);
+}
+
+}  // namespace
+
+std::string ToText(const RunResult& run, const TextStyle& style) { return Writer(style).Run(run); }
+
+}  // namespace ipclab
