@@ -56,8 +56,8 @@ ssize_t read_full(int fd, void* buf, std::size_t n);
 
 // Sends one record: `n` as a std::uint32_t in the machine's byte order, then `n` bytes of
 // `payload`, all in a single write, so that records of several writers never mix. n = 0 is a record
-// too, and `payload` may then be null. Returns 0. Errors: EMSGSIZE when header and payload exceed
-// PIPE_BUF, and nothing is written; those of write.
+// too, and `payload` may then be null. Returns 0.
+// Errors: EMSGSIZE header and payload exceed PIPE_BUF, and nothing is written; those of write
 int send_record(int fd, const void* payload, std::uint32_t n);
 
 // Receives one record into `buf`. Returns the length of its payload, 0 included. `fd` has no other
@@ -113,9 +113,9 @@ ssize_t read_available(int fd, void* buf, std::size_t cap, int* eof);
 // Runs argvs[0] | argvs[1] | ... | argvs[n-1] like a shell and waits for all of them. Each argv
 // ends with a null pointer; argv[0] is looked up in PATH. The first stage reads `in_fd`, the last
 // writes `out_fd`; both remain open in the caller. All stages are children of the caller and run at
-// the same time. Each starts with descriptors 0, 1 and 2, and inherits none of your pipe ends,
-// `in_fd` or `out_fd` under other numbers; its SIGPIPE is at the default and not blocked, whatever
-// the caller's is.
+// the same time. Each has its input, its output and the caller's standard error as descriptors 0,
+// 1 and 2, and inherits nothing else from you: no other pipe end, no `in_fd` or `out_fd` under its
+// own number. Its SIGPIPE is at the default and not blocked, whatever the caller's is.
 //
 // Returns 0 and sets statuses[i] to the wait status of stage i. A stage whose exec fails has exit
 // code 127; the other stages run and end nevertheless.
@@ -155,10 +155,13 @@ int duplex_stop(Duplex* d, int* status);
 // ---- 6. write without SIGPIPE (10 points) ------------------------------------------------------
 // As write(2) in all things but one: with no reader left it is -1 with EPIPE and no signal,
 // whatever the process does about SIGPIPE. It waits while a pipe is full; it writes once and
-// returns EINTR, EAGAIN and short counts as write does. The action of SIGPIPE belongs to the whole
-// process and is not touched, not even for a moment. The thread's mask is as found. A SIGPIPE that
-// was pending before is still pending, a new one is not. pthread_sigmask(3), sigpending(2),
-// sigtimedwait(2)
+// returns EINTR, EAGAIN and short counts as write does. Mind the reader that leaves while write
+// waits for room: then write returns a short count and raises SIGPIPE all the same.
+//
+// The action of SIGPIPE belongs to the whole process and is not touched, not even for a moment; the
+// thread's mask is as found. A SIGPIPE that was pending before is still pending, a new one is not.
+//
+// pthread_sigmask(3), sigpending(2), sigtimedwait(2)
 ssize_t write_nosigpipe(int fd, const void* buf, std::size_t n);
 
 // ---- 7. my_popen and my_pclose (16 points) -----------------------------------------------------
@@ -174,11 +177,12 @@ FILE* my_popen(const char* command, const char* type);
 
 // Closes the stream, then waits for its command and for no other child, and returns the wait
 // status: 3 << 8 for `exit 3`, 127 << 8 for a missing command, WIFSIGNALED when the shell was
-// killed. Errors: EINVAL when `stream` is not open or not from my_popen (nothing happens to it);
-// ECHILD
-//         when the status is lost, as with SIGCHLD ignored; the errno of fclose when bytes were
-//         lost though the command would have taken them. After the last two, too, stream and
-//         child are gone.
+// killed.
+// Errors: EINVAL `stream` is not open, or not from my_popen; nothing happens to it
+//         ECHILD the status is lost, as with SIGCHLD ignored
+//         those of fclose, EINTR among them, when bytes are lost that the command might have read
+// After the last two, too, stream and child are gone. EPIPE of fclose is no error here: a command
+// need not read all it is offered. Its SIGPIPE strikes as with any other write.
 int my_pclose(FILE* stream);
 
 // ---- 8. A coprocess (12 points) ----------------------------------------------------------------

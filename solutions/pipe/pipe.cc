@@ -63,7 +63,7 @@ class Fd {
   explicit Fd(int fd = -1) : fd_(fd) {}
   Fd(Fd&& other) noexcept : fd_(other.Release()) {}
   Fd& operator=(Fd&& other) noexcept {
-    std::swap(fd_, other.fd_);
+    Reset(other.Release());
     return *this;
   }
   ~Fd() { Reset(); }
@@ -157,6 +157,15 @@ bool MayRetry(int fd, short events) {
   return Again([&] { return poll(&end, 1, -1); }) != -1;
 }
 
+// Reads once: the number of bytes, 0 at end of file, or -1.
+ssize_t ReadSome(int fd, void* buf, std::size_t cap) {
+  ssize_t got;
+  do {
+    got = read(fd, buf, cap);
+  } while (got == -1 && MayRetry(fd, POLLIN));
+  return got;
+}
+
 using Writer = ssize_t (*)(int, const void*, std::size_t);
 
 ssize_t WriteAll(Writer writer, int fd, const void* buf, std::size_t n) {
@@ -213,7 +222,7 @@ namespace {
 int CopyUntilEnd(int in, int out) {
   char buf[16384];
   for (;;) {
-    const ssize_t got = Again([&] { return read(in, buf, sizeof buf); });
+    const ssize_t got = ReadSome(in, buf, sizeof buf);
     if (got == 0) return 0;
     if (got == -1) return 1;
     if (WriteAll(write_nosigpipe, out, buf, static_cast<std::size_t>(got)) == -1) return 1;
@@ -253,10 +262,10 @@ ssize_t read_full(int fd, void* buf, std::size_t n) {
   char* bytes = static_cast<char*>(buf);
   std::size_t done = 0;
   while (done < n) {
-    const ssize_t got = read(fd, bytes + done, n - done);
+    const ssize_t got = ReadSome(fd, bytes + done, n - done);
+    if (got == -1) return -1;
     if (got == 0) break;
-    if (got == -1 && !MayRetry(fd, POLLIN)) return -1;
-    if (got > 0) done += static_cast<std::size_t>(got);
+    done += static_cast<std::size_t>(got);
   }
   return static_cast<ssize_t>(done);
 }
@@ -403,10 +412,9 @@ std::size_t StartStages(const char* const* const* argvs, std::size_t n, int in_f
       _exit(127);
     }
     pids[i] = pid;
+    // Here the parent closes its copies of the pipe before this stage and of the write end behind
+    // it. Were they left open, no later stage would see end of file, and no earlier one SIGPIPE.
     before = std::move(after.read);
-    // Here the parent's copies of the write end and of the end before this stage close. Were one
-    // left open, the next stage would never see end of file, or this one never SIGPIPE.
-    after.read.Reset();
   }
   return n;
 }
@@ -474,7 +482,7 @@ int duplex_call(Duplex* d, const char* line, char* reply, std::size_t cap) {
     // Byte by byte: what stands behind the newline belongs to the next reply, and a Duplex has no
     // room to keep it.
     char c;
-    const ssize_t n = Again([&] { return read(d->rfd, &c, 1); });
+    const ssize_t n = ReadSome(d->rfd, &c, 1);
     if (n == -1) return -1;
     if (n == 0) return Fail(ENODATA);
     if (c == '\n') return got.Finish();
@@ -500,9 +508,12 @@ ssize_t write_nosigpipe(int fd, const void* buf, std::size_t n) {
   sigset_t before;
   if (sigpending(&before) == 0) {
     put = write(fd, buf, n);
-    // One that was pending before is the caller's: a signal is pending once or not at all, so the
-    // new one has vanished into it.
-    if (put == -1 && errno == EPIPE && sigismember(&before, SIGPIPE) == 0) {
+    // The signal comes with EPIPE, but also with a short count: when the reader leaves while we
+    // wait for room, write returns what it had moved and raises SIGPIPE all the same. One that was
+    // pending before is the caller's: a signal is pending once or not at all, so the new one has
+    // vanished into it.
+    const bool complete = put != -1 && static_cast<std::size_t>(put) == n;
+    if (!complete && sigismember(&before, SIGPIPE) == 0) {
       KeepErrno keep;
       const timespec now = {0, 0};
       static_cast<void>(Again([&] { return sigtimedwait(&sigpipe, nullptr, &now); }));
@@ -546,8 +557,11 @@ FILE* my_popen(const char* command, const char* type) {
   // Everything that can fail comes before fork: after it there would be a child to get rid of.
   std::unique_ptr<Stream> entry(new (std::nothrow) Stream);
   Pipe line;
-  if (entry == nullptr) errno = ENOMEM;
-  if (entry == nullptr || MakePipe(&line) == -1) return nullptr;
+  if (entry == nullptr) {
+    errno = ENOMEM;
+    return nullptr;
+  }
+  if (MakePipe(&line) == -1) return nullptr;
   Fd& ours = reads ? line.read : line.write;
   Fd& theirs = reads ? line.write : line.read;
   std::unique_ptr<FILE, CloseFile> file(fdopen(ours.get(), reads ? "r" : "w"));
@@ -635,11 +649,10 @@ int WriteSome(int to, Outgoing* bytes) {
   return 0;
 }
 
-// What the next bytes of a coprocess are: 1 or more bytes, 0 at end of file, -1 on an error, and
-// kNothingNow.
+// As read(2), but kNothingNow instead of -1 with EAGAIN.
 constexpr ssize_t kNothingNow = -2;
 
-ssize_t ReadSome(int from, char* buf, std::size_t cap) {
+ssize_t ReadNow(int from, void* buf, std::size_t cap) {
   const ssize_t got = Again([&] { return read(from, buf, cap); });
   return got == -1 && errno == EAGAIN ? kNothingNow : got;
 }
@@ -689,15 +702,15 @@ int coproc_ask(Coproc* c, const char* line, char* reply, std::size_t cap, int ti
     if (part != behind && WriteSome(c->to, part) == -1) return -1;
     if (part != behind && part->left == 0) ++part;
     while (!answered) {
-      char c_in;
-      const ssize_t n = ReadSome(c->from, &c_in, 1);
+      char byte;
+      const ssize_t n = ReadNow(c->from, &byte, 1);
       if (n == -1) return -1;
       if (n == 0) return Fail(EPIPE);
       if (n == kNothingNow) break;
-      if (c_in == '\n') {
+      if (byte == '\n') {
         answered = true;
       } else {
-        got.Add(c_in);
+        got.Add(byte);
       }
       // A reply without end never comes to the wait below.
       if (!answered && deadline != nullptr && Clock::now() > end) return Fail(ETIMEDOUT);
@@ -720,8 +733,8 @@ ssize_t coproc_pump(Coproc* c, const void* in, std::size_t n, void* out, std::si
     if (!at_end) {
       char surplus;
       const bool full = stored == cap;
-      const ssize_t got = full ? ReadSome(c->from, &surplus, 1)
-                               : ReadSome(c->from, static_cast<char*>(out) + stored, cap - stored);
+      const ssize_t got = full ? ReadNow(c->from, &surplus, 1)
+                               : ReadNow(c->from, static_cast<char*>(out) + stored, cap - stored);
       if (got == -1) return -1;
       if (got > 0 && full) return Fail(EMSGSIZE);
       if (got > 0) stored += static_cast<std::size_t>(got);
