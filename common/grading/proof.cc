@@ -1,0 +1,150 @@
+#include "common/grading/proof.h"
+
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <set>
+#include <sstream>
+
+#include "common/base/fd.h"
+#include "common/base/text.h"
+
+namespace ipclab {
+namespace {
+
+constexpr int kResultsFd = 3;
+
+pid_t Spawn(std::vector<std::string> words, int results) {
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  if (posix_spawn_file_actions_init(&actions) != 0) throw GraderError("posix_spawn: no memory");
+  posix_spawn_file_actions_adddup2(&actions, results, kResultsFd);
+  pid_t pid = -1;
+  const int error = posix_spawn(&pid, argv[0], &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) throw SystemError(error, "posix_spawn " + words[0]);
+  return pid;
+}
+
+std::string ReadToEnd(int fd) {
+  std::string text;
+  std::string buffer(1 << 16, '\0');
+  ssize_t size = 0;
+  while ((size = Check(read(fd, buffer.data(), buffer.size()), "read")) > 0) {
+    text.append(buffer, 0, static_cast<std::size_t>(size));
+  }
+  return text;
+}
+
+std::vector<std::string> Ids(std::string_view list) {
+  std::vector<std::string> ids;
+  std::istringstream words{std::string(list)};
+  for (std::string id; std::getline(words, id, ',');) {
+    const std::size_t first = id.find_first_not_of(' ');
+    if (first == std::string::npos) continue;
+    ids.push_back(id.substr(first, id.find_last_not_of(" \r") - first + 1));
+  }
+  return ids;
+}
+
+std::string Describe(const CheckResult& check) {
+  return check.id + " (" + check.verdict + "): expected " + check.expected + "; observed " +
+         check.observed;
+}
+
+}  // namespace
+
+Run RunGrader(const std::string& grader, const std::string& submission, const std::string& rubric,
+              const std::vector<std::string>& options) {
+  PipeEnds results = MakePipe();
+  std::vector<std::string> words = {grader, "--submission=" + submission, "--rubric=" + rubric,
+                                    "--results=" + std::to_string(kResultsFd)};
+  words.insert(words.end(), options.begin(), options.end());
+  const pid_t pid = Spawn(words, results.write.get());
+  results.write.Reset();
+  std::istringstream lines(ReadToEnd(results.read.get()));
+
+  Run run;
+  Check(waitpid(pid, &run.status, 0), "waitpid");
+  bool ended = false;
+  for (std::string line; std::getline(lines, line);) {
+    const nlohmann::json object = nlohmann::json::parse(line);
+    const std::string type = object.at("type");
+    if (type == "error") throw GraderError("the grader says: " + object.at("message").get<std::string>());
+    if (type == "run") {
+      run.seed = object.at("seed");
+      run.isolation = object.at("isolation");
+    }
+    if (type == "check") run.lab.checks.push_back(object);
+    if (type == "end") {
+      ended = true;
+      run.lab.score = object.at("score");
+      run.lab.max_score = object.at("max_score");
+    }
+  }
+  if (!ended) throw GraderError("the grader did not come to its end");
+  return run;
+}
+
+Expectation ReadMistake(const std::string& patch_text) {
+  Expectation expectation;
+  expectation.kind = Expectation::Kind::kCaught;
+  std::vector<std::string> also;
+  bool described = false;
+  std::istringstream lines(patch_text);
+  for (std::string line; std::getline(lines, line) && !line.starts_with("---");) {
+    const std::size_t colon = line.find(": ");
+    if (colon == std::string::npos) continue;
+    const std::string name = line.substr(0, colon);
+    const std::string value = line.substr(colon + 2);
+    if (name == "Caught-by") expectation.failing = Ids(value);
+    if (name == "Also") also = Ids(value);
+    described |= name == "What" && !value.empty();
+  }
+  if (!described) throw GraderError("the patch has no line \"What: ...\"");
+  if (expectation.failing.size() != 1) {
+    throw GraderError("the patch needs one line \"Caught-by: Suite.Check\" with one check");
+  }
+  expectation.failing.insert(expectation.failing.end(), also.begin(), also.end());
+  return expectation;
+}
+
+std::vector<std::string> Contradictions(const Expectation& expectation, const Run& run) {
+  std::vector<std::string> faults;
+  const std::set<std::string> wanted(expectation.failing.begin(), expectation.failing.end());
+  std::set<std::string> seen;
+  for (const CheckResult& check : run.lab.checks) {
+    seen.insert(check.id);
+    if (check.status == CheckStatus::kNotGraded) faults.push_back("not graded: " + Describe(check));
+    switch (expectation.kind) {
+      case Expectation::Kind::kPerfect:
+        if (check.status != CheckStatus::kPassed) faults.push_back("not passed: " + Describe(check));
+        for (const std::string& note : check.notes) faults.push_back(check.id + ": " + note);
+        break;
+      case Expectation::Kind::kNothing:
+        if (check.status != CheckStatus::kSkipped) {
+          faults.push_back("not skipped as \"not started\": " + Describe(check));
+        }
+        break;
+      case Expectation::Kind::kCaught:
+        if (check.verdict == "timeout") faults.push_back("only the clock: " + Describe(check));
+        if (wanted.count(check.id) != 0 && check.status == CheckStatus::kPassed) {
+          faults.push_back("not caught by " + check.id);
+        }
+        if (wanted.count(check.id) == 0 && check.status == CheckStatus::kFailed) {
+          faults.push_back("failed too, which the patch does not say: " + Describe(check));
+        }
+        break;
+    }
+  }
+  for (const std::string& id : wanted) {
+    if (seen.count(id) == 0) faults.push_back("there is no check " + id);
+  }
+  if (run.lab.checks.empty()) faults.push_back("no check ran");
+  return faults;
+}
+
+}  // namespace ipclab

@@ -1,0 +1,42 @@
+// Proves a grader: what it says of a submission must be what we expect.
+//
+//   const Run run = RunGrader(grader, submission, rubric, {"--seed=7"});
+//   for (const std::string& fault : Contradictions(expectation, run)) puts(fault.c_str());
+
+#ifndef IPCLAB_COMMON_GRADING_PROOF_H_
+#define IPCLAB_COMMON_GRADING_PROOF_H_
+
+#include <string>
+#include <vector>
+
+#include "common/grading/result.h"
+
+namespace ipclab {
+
+struct Run {
+  LabResult lab;
+  std::uint64_t seed = 0;
+  Isolation isolation;
+  int status = 0;  // As from waitpid(2).
+};
+
+// Runs the grader to its end. Throws GraderError if it could not grade.
+Run RunGrader(const std::string& grader, const std::string& submission, const std::string& rubric,
+              const std::vector<std::string>& options);
+
+// What must come out. For a mistake: exactly these checks fail, the first of which is meant for it.
+struct Expectation {
+  enum class Kind { kPerfect, kNothing, kCaught };
+  Kind kind = Kind::kPerfect;
+  std::vector<std::string> failing;
+};
+
+// The header lines of a patch: "What:", "Row:", "Caught-by:", "Also:". Throws GraderError that names
+// what is missing.
+Expectation ReadMistake(const std::string& patch_text);
+
+std::vector<std::string> Contradictions(const Expectation& expectation, const Run& run);
+
+}  // namespace ipclab
+
+#endif  // IPCLAB_COMMON_GRADING_PROOF_H_
