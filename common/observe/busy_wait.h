@@ -1,7 +1,7 @@
 // Finds a process that computes where it should sleep, by processor time only: never by the wall
 // clock, so that a loaded machine changes no verdict.
 //
-//   BusyWait busy;                        // One for a box.
+//   const BusyWait busy;
 //   if (const auto spinner = busy.Sample(pids)) report(spinner->Explain("child of open_session"));
 
 #ifndef IPCLAB_COMMON_OBSERVE_BUSY_WAIT_H_
@@ -10,7 +10,6 @@
 #include <sys/types.h>
 
 #include <chrono>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,12 +33,11 @@ class BusyWait {
  public:
   explicit BusyWait(std::chrono::nanoseconds limit = std::chrono::seconds(1)) : limit_(limit) {}
 
-  // The process that has used most since it was first seen here, once that reaches the limit.
-  std::optional<Spinner> Sample(const std::vector<pid_t>& pids);
+  // The process that has used most since its birth, once that reaches the limit.
+  std::optional<Spinner> Sample(const std::vector<pid_t>& pids) const;
 
  private:
   std::chrono::nanoseconds limit_;
-  std::map<pid_t, std::chrono::nanoseconds> first_;
 };
 
 }  // namespace ipclab

@@ -49,15 +49,12 @@ struct World {
   std::function<std::string(pid_t)> name{};
 };
 
-// A process as messages show it.
+// A process as messages show it, by what getpid() gives inside.
 struct Party {
   pid_t pid = 0;
   int inner_pid = 0;
   int inner_tid = 0;  // Differs from inner_pid in a thread that is not the first.
   std::string name;
-  bool many_threads = false;
-
-  std::string Text() const;  // "process 3 (child of send_to_child)".
 };
 
 // A descriptor that keeps a wait from ending.
@@ -66,30 +63,30 @@ struct Holder {
   int descriptor = -1;
 };
 
-// One end of a pipe, a socket or a name that a call waits for.
+// One thing that a call on descriptors waits for.
 struct WaitObject {
-  int descriptor = -1;  // Of the waiter; -1 if it has none (yet).
-  std::string target;   // For ObjectNames.
-  bool is_pipe = false;
+  int descriptor = -1;          // Of the waiter.
+  std::string target;           // For ObjectNames.
+  bool pipe = false;            // A FIFO too.
   bool reads = false;           // Waits for something to read, else for room to write.
-  std::vector<Holder> holders;  // Of the other end.
+  std::vector<Holder> holders;  // Of the other end of a pipe.
 };
 
 struct WaitEdge {
   Party waiter;
-  long call = -1;
+  std::string call;                 // "read", as the manual names it; empty if stopped by a signal.
   std::vector<WaitObject> objects;  // Of calls on descriptors.
-  std::string aim;                  // Of other calls: "a signal", "process 3".
+  std::string aim;                  // Of other calls: "for a signal".
   std::string remark;               // A fact beside it: "SIGUSR1 is pending but blocked".
-  std::vector<pid_t> needs;         // Processes that could end the wait, if they could run.
+  std::vector<Party> needs;         // Who alone could end the wait; empty if anybody could.
 };
 
 struct Deadlock {
-  // The circle, or the wait at the root of it all, first; then all others, nearest first.
+  // The circle, or else a wait that anybody could end, comes first; then the others, nearest first.
   std::vector<WaitEdge> chain;
-  std::size_t circle = 0;  // So many of them form a circle; 0 if there is none.
+  std::size_t circle = 0;  // So many edges form a circle, each needing the next; 0 if none does.
 
-  // Two to eight sentences. Shows inner process ids only.
+  // A few sentences, the cause first. Shows inner process ids only.
   std::string Explain(ObjectNames& names) const;
 };
 

@@ -1,0 +1,301 @@
+#include "common/observe/deadlock_wait.h"
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/sched.h>
+#include <sys/sem.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <climits>
+#include <cstring>
+
+#include "common/base/text.h"
+
+namespace ipclab::deadlock {
+namespace {
+
+constexpr std::size_t kPathLimit = 120;
+constexpr std::size_t kShownOperations = 4;
+
+std::string Number(std::uint64_t argument) { return std::to_string(static_cast<int>(argument)); }
+
+// Children that a call of the wait family waits for. `wanted` is -1 for any child, a process id as
+// seen inside, or 0 for those of a process group, which are not told apart here.
+bool DecodeWaitFor(int wanted, const Census& process, const Members& members, const World& world,
+                   WaitEdge& edge) {
+  for (const Child& child : process.children) {
+    if (wanted > 0 && child.inner_pid != wanted) continue;
+    const auto member = members.find(child.pid);
+    // A zombie ends the wait as soon as its parent gets to run.
+    if (member == members.end()) return false;
+    edge.needs.push_back(PartyOf(member->second, world));
+  }
+  if (wanted == -1) edge.aim = "for any child to end";
+  if (wanted == 0) edge.aim = "for a child of a process group to end";
+  return !edge.needs.empty();
+}
+
+bool DecodeWaitId(const TaskSample& task, const Census& process, const Members& members,
+                  const World& world, WaitEdge& edge) {
+  const int id = static_cast<int>(task.blocked->args[1]);
+  switch (static_cast<idtype_t>(task.blocked->args[0])) {
+    case P_ALL:
+      return DecodeWaitFor(-1, process, members, world, edge);
+    case P_PID:
+      return id > 0 && DecodeWaitFor(id, process, members, world, edge);
+    case P_PGID:
+      return DecodeWaitFor(0, process, members, world, edge);
+    case P_PIDFD: {
+      // "NSpid:\t4711\t3": the last is the id inside.
+      const Descriptor* const pidfd = process.Find(id);
+      if (pidfd == nullptr) return false;
+      const int inner = ParseStatus(pidfd->info).inner_tid;
+      return inner > 0 && DecodeWaitFor(inner, process, members, world, edge);
+    }
+    default:
+      return false;
+  }
+}
+
+bool DecodeVfork(const TaskSample& task, const Census& process, const Members& members,
+                 const World& world, WaitEdge& edge) {
+  if (!IsVforkWait(task.tid, *task.blocked)) return false;
+  // The child that borrows the parent's memory is the youngest.
+  if (process.children.empty()) return false;
+  const auto member = members.find(process.children.back().pid);
+  if (member == members.end()) return false;
+  edge.needs.push_back(PartyOf(member->second, world));
+  edge.aim = "until its child calls exec or ends";
+  return true;
+}
+
+bool DecodeFutex(const TaskSample& task, WaitEdge& edge) {
+  const std::uint64_t operation = task.blocked->args[1];
+  switch (operation & FUTEX_CMD_MASK) {
+    case FUTEX_WAIT:
+    case FUTEX_WAIT_BITSET:
+    case FUTEX_WAIT_REQUEUE_PI:
+    case FUTEX_LOCK_PI:
+    case FUTEX_LOCK_PI2:
+      break;
+    default:
+      return false;
+  }
+  const std::uint64_t address = task.blocked->args[0];
+  const std::vector<Mapping> mappings = MappingsOf(task.tid);
+  const auto mapping = std::ranges::find_if(mappings, [&](const Mapping& candidate) {
+    return candidate.start <= address && address < candidate.end;
+  });
+  if (mapping == mappings.end()) return false;
+  // A private lock in shared memory works within one process only, whatever was meant.
+  if (operation & FUTEX_PRIVATE_FLAG) {
+    edge.aim = "for a lock, a condition or a semaphore of its own";
+    if (mapping->shared()) edge.remark = "it lies in shared memory but is not marked as shared";
+    return true;
+  }
+  edge.aim = "for a lock, a condition or a semaphore in " +
+             std::string(mapping->shared() ? "shared" : "private") + " memory";
+  if (mapping->shared() && !mapping->object.starts_with("/dev/zero")) {
+    edge.aim += " (" + Printable(mapping->object, kPathLimit) + ")";
+  }
+  return true;
+}
+
+// "to take 1 from semaphore 0": what keeps semop(2) asleep cannot be told from outside, so all is
+// named.
+bool DecodeSemop(const TaskSample& task, WaitEdge& edge) {
+  const std::uint64_t count = task.blocked->args[2];
+  if (count == 0 || count > 500) return false;
+  std::vector<sembuf> operations(count);
+  if (!ReadMemory(task.tid, task.blocked->args[1], operations.data(), count * sizeof(sembuf))) {
+    return false;
+  }
+  std::vector<std::string> parts;
+  for (const sembuf& operation : operations) {
+    const std::string semaphore = "semaphore " + std::to_string(operation.sem_num);
+    const int by = operation.sem_op;
+    parts.push_back(by == 0  ? "see zero in " + semaphore
+                    : by < 0 ? "take " + std::to_string(-by) + " from " + semaphore
+                             : "add " + std::to_string(by) + " to " + semaphore);
+    if (parts.size() == kShownOperations && count > kShownOperations) {
+      parts.push_back("more");
+      break;
+    }
+  }
+  edge.aim = "to " + Join(parts, " and ") + " of the set id " + Number(task.blocked->args[0]);
+  return true;
+}
+
+bool DecodeReceive(const TaskSample& task, WaitEdge& edge) {
+  const long type = static_cast<long>(task.blocked->args[3]);
+  std::string which = "a message";
+  if (type > 0) which += " of type " + std::to_string(type);
+  if (type < 0) which += " of a type up to " + std::to_string(-type);
+  edge.aim = "for " + which + " in the queue id " + Number(task.blocked->args[0]);
+  return true;
+}
+
+bool DecodeLock(const TaskSample& task, const Census& process, WaitEdge& edge) {
+  if (task.blocked->call == SYS_fcntl) {
+    const auto command = static_cast<int>(task.blocked->args[1]);
+    if (command != F_SETLKW && command != F_OFD_SETLKW) return false;
+  }
+  const Descriptor* const file = process.Find(static_cast<int>(task.blocked->args[0]));
+  if (file == nullptr) return false;
+  // A read-only mount is shared with the world outside, where the lock's owner may be.
+  const std::string path =
+      "/proc/" + std::to_string(task.pid) + "/fd/" + std::to_string(file->number);
+  struct statvfs filesystem;
+  if (statvfs(path.c_str(), &filesystem) != 0 || (filesystem.f_flag & ST_RDONLY)) return false;
+  edge.aim = "for the lock on " + Printable(file->target, kPathLimit) + ", descriptor " +
+             std::to_string(file->number);
+  return true;
+}
+
+// Only the open of a FIFO lasts, and that one by other processes' doing alone. Looks the name up,
+// and opens nothing.
+bool DecodeOpen(const TaskSample& task, WaitEdge& edge) {
+  const bool at = task.blocked->call == SYS_openat;
+  const std::optional<std::string> path = ReadString(task.tid, task.blocked->args[at ? 1 : 0]);
+  if (!path || path->empty()) return false;
+  const auto directory = static_cast<int>(task.blocked->args[0]);
+  const std::string process = "/proc/" + std::to_string(task.tid);
+  std::string where = process + "/cwd/";
+  if (at && directory != AT_FDCWD) where = process + "/fd/" + std::to_string(directory) + "/";
+  if (path->front() == '/') where = process + "/root/";
+  struct stat file;
+  if (stat((where + *path).c_str(), &file) != 0 || !S_ISFIFO(file.st_mode)) return false;
+
+  const bool reads = (task.blocked->args[at ? 2 : 1] & O_ACCMODE) == O_RDONLY;
+  edge.aim = std::string("to open the FIFO ") + Printable(*path, kPathLimit) + " for " +
+             (reads ? "reading" : "writing") + " until another process opens it for " +
+             (reads ? "writing" : "reading");
+  return true;
+}
+
+bool DecodeSignalWait(const TaskSample& task, WaitEdge& edge) {
+  edge.aim = "for a signal";
+  if (task.blocked->call != SYS_rt_sigtimedwait) return true;
+  SignalSet set;
+  if (!ReadMemory(task.tid, task.blocked->args[0], &set.bits, sizeof(set.bits))) return false;
+  edge.aim = "for " + (set.bits == 0 ? "a signal of an empty set" : set.Names());
+  return true;
+}
+
+bool DecodeCall(const TaskSample& task, const CallRule& rule, const Members& members,
+                const World& world, WaitEdge& edge) {
+  const Census& process = members.at(task.pid);
+  switch (rule.shape) {
+    case Shape::kRead:
+    case Shape::kWrite:
+    case Shape::kCopy:
+    case Shape::kPoll:
+    case Shape::kSelect:
+    case Shape::kEpoll:
+      return DecodeObjects(task, rule.shape, members, world, edge);
+    case Shape::kWait: {
+      const int pid = static_cast<int>(task.blocked->args[0]);
+      return DecodeWaitFor(pid < -1 ? 0 : pid, process, members, world, edge);
+    }
+    case Shape::kWaitId:
+      return DecodeWaitId(task, process, members, world, edge);
+    case Shape::kVfork:
+      return DecodeVfork(task, process, members, world, edge);
+    case Shape::kFutex:
+      return DecodeFutex(task, edge);
+    case Shape::kSignal:
+      return DecodeSignalWait(task, edge);
+    case Shape::kReceive:
+      return DecodeReceive(task, edge);
+    case Shape::kSend:
+      edge.aim = "for room in the queue id " + Number(task.blocked->args[0]);
+      return true;
+    case Shape::kSemop:
+      return DecodeSemop(task, edge);
+    case Shape::kLock:
+      return DecodeLock(task, process, edge);
+    case Shape::kOpen:
+      return DecodeOpen(task, edge);
+  }
+  return false;
+}
+
+}  // namespace
+
+bool ReadMemory(pid_t pid, std::uint64_t address, void* into, std::size_t size) {
+  if (size == 0) return true;
+  iovec local{into, size};
+  iovec remote{reinterpret_cast<void*>(address), size};
+  return process_vm_readv(pid, &local, 1, &remote, 1, 0) == static_cast<ssize_t>(size);
+}
+
+std::optional<std::string> ReadString(pid_t pid, std::uint64_t address) {
+  std::string text;
+  // Byte by byte up to a page border, since the page behind it may not be there.
+  while (text.size() < PATH_MAX) {
+    char block[256];
+    const std::size_t size =
+        std::min<std::uint64_t>(sizeof(block), 4096 - (address + text.size()) % 4096);
+    if (!ReadMemory(pid, address + text.size(), block, size)) return std::nullopt;
+    const std::size_t length = strnlen(block, size);
+    text.append(block, length);
+    if (length < size) return text;
+  }
+  return std::nullopt;
+}
+
+bool HasTimeout(const Blocked& blocked) {
+  const CallRule* const rule = RuleOf(blocked.call);
+  if (rule == nullptr || rule->timeout == Timeout::kNone) return false;
+  const std::uint64_t value = blocked.args[static_cast<std::size_t>(rule->timeout_argument)];
+  // A negative number of milliseconds means for ever, and so does no pointer.
+  return rule->timeout == Timeout::kPointer ? value != 0 : static_cast<int>(value) >= 0;
+}
+
+bool IsVforkWait(pid_t tid, const Blocked& blocked) {
+  const CallRule* const rule = RuleOf(blocked.call);
+  if (rule == nullptr || rule->shape != Shape::kVfork) return false;
+  std::uint64_t flags = CLONE_VFORK;
+  if (blocked.call == SYS_clone) flags = blocked.args[0];
+  if (blocked.call == SYS_clone3 && !ReadMemory(tid, blocked.args[0], &flags, sizeof(flags))) {
+    return false;
+  }
+  return (flags & CLONE_VFORK) != 0;
+}
+
+Party PartyOf(const Census& process, const World& world) {
+  return {.pid = process.pid,
+          .inner_pid = process.inner_pid,
+          .inner_tid = process.inner_pid,
+          .name = world.name ? world.name(process.pid) : std::string()};
+}
+
+std::optional<WaitEdge> DecodeWait(const TaskSample& task, const Members& members,
+                                   const World& world) {
+  WaitEdge edge;
+  edge.waiter = PartyOf(members.at(task.pid), world);
+  edge.waiter.inner_tid = task.status.inner_tid;
+  if (task.status.state == 'T' || world.stopped.contains(task.tid)) {
+    edge.aim = "for SIGCONT";
+    return edge;
+  }
+  if (!task.blocked || HasTimeout(*task.blocked)) return std::nullopt;
+  const CallRule* const rule = RuleOf(task.blocked->call);
+  if (rule == nullptr) return std::nullopt;
+  edge.call = rule->name;
+  if (!DecodeCall(task, *rule, members, world, edge)) return std::nullopt;
+  const SignalState& signals = task.status.signals;
+  const SignalSet waiting{signals.pending.bits & signals.blocked.bits};
+  if (waiting.bits != 0 && edge.remark.empty()) {
+    edge.remark =
+        waiting.Names() + (waiting.Members().size() == 1 ? " is" : " are") + " pending but blocked";
+  }
+  return edge;
+}
+
+}  // namespace ipclab::deadlock

@@ -1,0 +1,54 @@
+// What a sleeping thread waits for: from a call and its registers to an edge of the wait-for graph.
+// Private to the deadlock proof.
+//
+//   const std::optional<WaitEdge> edge = DecodeWait(sample, members, world);
+//   if (!edge) ...  // It may end by itself, or nothing certain can be said.
+
+#ifndef IPCLAB_COMMON_OBSERVE_DEADLOCK_WAIT_H_
+#define IPCLAB_COMMON_OBSERVE_DEADLOCK_WAIT_H_
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/observe/blocked.h"
+#include "common/observe/census.h"
+#include "common/observe/deadlock.h"
+#include "common/observe/deadlock_calls.h"
+
+namespace ipclab::deadlock {
+
+// The living processes of a box, by outer process id.
+using Members = std::map<pid_t, Census>;
+
+// True if the call may end by the clock.
+bool HasTimeout(const Blocked& blocked);
+
+// True if the call is one that holds a parent until its child execs or ends (vfork(2)).
+bool IsVforkWait(pid_t tid, const Blocked& blocked);
+
+// `size` bytes of the memory of a process; false if they cannot be read.
+bool ReadMemory(pid_t pid, std::uint64_t address, void* into, std::size_t size);
+
+// The string at `address`, which ends by a NUL within the first page or so; nothing otherwise.
+std::optional<std::string> ReadString(pid_t pid, std::uint64_t address);
+
+Party PartyOf(const Census& process, const World& world);
+
+// The wait of a thread that sleeps in a call, or that a signal has stopped.
+std::optional<WaitEdge> DecodeWait(const TaskSample& task, const Members& members,
+                                   const World& world);
+
+// For DecodeWait: the part of `edge` that calls on descriptors fill in. False if nothing certain
+// can be said.
+bool DecodeObjects(const TaskSample& task, Shape shape, const Members& members, const World& world,
+                   WaitEdge& edge);
+
+}  // namespace ipclab::deadlock
+
+#endif  // IPCLAB_COMMON_OBSERVE_DEADLOCK_WAIT_H_

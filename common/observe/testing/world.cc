@@ -1,0 +1,82 @@
+#include "common/observe/testing/world.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <optional>
+#include <regex>
+#include <vector>
+
+#include "common/observe/poll.h"
+#include "common/observe/proc.h"
+
+namespace ipclab {
+namespace {
+
+constexpr int kLooks = 20;
+
+// Position in the tree from 1; 0 for a stranger.
+std::size_t NumberOf(pid_t pid, const std::vector<pid_t>& tree) {
+  const auto found = std::ranges::find(tree, pid);
+  return found == tree.end() ? 0 : static_cast<std::size_t>(found - tree.begin()) + 1;
+}
+
+std::string Explained(const Deadlock& deadlock, const std::vector<pid_t>& tree) {
+  ObjectNames names;
+  std::string text = deadlock.Explain(names);
+  for (const pid_t pid : tree) {
+    const std::string number = std::to_string(NumberOf(pid, tree));
+    const std::regex word("\\b([Pp]rocess|thread) " + std::to_string(pid) + "\\b");
+    text = std::regex_replace(text, word, "$1 " + number);
+  }
+  return text;
+}
+
+}  // namespace
+
+void StartAfresh() {
+  if (close_range(3, ~0U, 0) != 0) _exit(95);
+}
+
+RawPipe OpenPipe() {
+  int ends[2];
+  if (pipe(ends) != 0) _exit(95);
+  return {ends[0], ends[1]};
+}
+
+int ReadByte(int fd) {
+  char byte;
+  return read(fd, &byte, 1) == 1 ? 0 : 1;
+}
+
+int WriteByte(int fd) { return write(fd, "", 1) == 1 ? 0 : 1; }
+
+World WorldOf(pid_t root) {
+  World world;
+  world.processes = ProcessTree(root);
+  world.name = [tree = world.processes](pid_t pid) {
+    const std::size_t number = NumberOf(pid, tree);
+    return number == 1 ? "parent" : "child " + std::to_string(number);
+  };
+  return world;
+}
+
+std::string ProvedDeadlock(pid_t root) {
+  std::string text = "no deadlock";
+  const bool proved = PollUntil([&] {
+    const World world = WorldOf(root);
+    const std::optional<Deadlock> deadlock = FindDeadlock(world);
+    if (deadlock) text = Explained(*deadlock, world.processes);
+    return deadlock.has_value();
+  });
+  return proved ? text : "no deadlock";
+}
+
+std::string DeadlockNow(const World& world) {
+  for (int i = 0; i < kLooks; ++i) {
+    if (const auto deadlock = FindDeadlock(world)) return Explained(*deadlock, world.processes);
+  }
+  return "no deadlock";
+}
+
+}  // namespace ipclab
