@@ -23,6 +23,7 @@ struct Spinner {
 
   // `name` says what the process is; may be empty.
   std::string Explain(const std::string& name) const;
+  bool operator==(const Spinner&) const = default;
 };
 
 // Processor time of a process with all its threads, ended ones included; nothing if it is gone. See

@@ -1,8 +1,11 @@
 #include "common/observe/testing/world.h"
 
+#include <fcntl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <optional>
 #include <regex>
 #include <vector>
@@ -50,6 +53,16 @@ int ReadByte(int fd) {
 }
 
 int WriteByte(int fd) { return write(fd, "", 1) == 1 ? 0 : 1; }
+
+void FillPipe(int write_end) {
+  const int flags = fcntl(write_end, F_GETFL);
+  if (flags == -1 || fcntl(write_end, F_SETFL, flags | O_NONBLOCK) != 0) _exit(95);
+  while (WriteByte(write_end) == 0) {
+  }
+  if (errno != EAGAIN || fcntl(write_end, F_SETFL, flags) != 0) _exit(95);
+}
+
+int WaitForChild(pid_t child) { return waitpid(child, nullptr, 0) == child ? 0 : 1; }
 
 World WorldOf(pid_t root) {
   World world;

@@ -31,6 +31,12 @@ RawPipe OpenPipe();
 int ReadByte(int fd);
 int WriteByte(int fd);
 
+// For the body of a child: fills a pipe to the last byte.
+void FillPipe(int write_end);
+
+// For the body of a child: waits for one child. Returns 0 if that went well.
+int WaitForChild(pid_t child);
+
 // The tree below `root`, as it is now.
 World WorldOf(pid_t root);
 

@@ -1,0 +1,260 @@
+// Processes that can never go on, by the calls they wait in, and what the proof says about them.
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/msg.h>
+#include <sys/select.h>
+#include <sys/sem.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "common/base/error.h"
+#include "common/observe/deadlock.h"
+#include "common/observe/testing/directory.h"
+#include "common/observe/testing/forked.h"
+#include "common/observe/testing/world.h"
+
+namespace ipclab {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+TEST(Deadlock, OfAProcessThatLocksAMutexAgain) {
+  const Forked parent([] {
+    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&mutex);
+    return pthread_mutex_lock(&mutex);
+  });
+
+  EXPECT_EQ(
+      ProvedDeadlock(parent.pid()),
+      "Process 1 (parent) waits in futex() for a lock, a condition or a semaphore of its own. "
+      "Nobody is left who could end this.");
+}
+
+TEST(Deadlock, OfAChildThatWaitsForALockInSharedMemory) {
+  const Forked parent([] {
+    void* const memory = mmap(nullptr, sizeof(pthread_mutex_t), PROT_READ | PROT_WRITE,
+                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return 1;
+    auto* const mutex = static_cast<pthread_mutex_t*>(memory);
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+    pthread_mutex_init(mutex, &attributes);
+    pthread_mutex_lock(mutex);
+    return WaitForChild(ForkFrom([&] { return pthread_mutex_lock(mutex); }));
+  });
+
+  EXPECT_EQ(ProvedDeadlock(parent.pid()),
+            "Process 2 (child 2) waits in futex() for a lock, a condition or a semaphore in shared "
+            "memory. Process 1 (parent) waits in wait4() for process 2. Nobody is left who could "
+            "end this.");
+}
+
+TEST(Deadlock, OfAParentOfVforkWhoseChildNeverExecs) {
+  const Forked parent([] {
+    const pid_t child = vfork();
+    if (child == 0) {
+      pause();
+      _exit(0);
+    }
+    return 0;
+  });
+
+  EXPECT_EQ(
+      ProvedDeadlock(parent.pid()),
+      "Process 2 (child 2) waits in pause() for a signal. Process 1 (parent) waits in vfork() "
+      "until its child calls exec or ends (process 2). Nobody is left who could end this.");
+}
+
+TEST(Deadlock, OfASpawnedChildThatOpensAFifoAlone) {
+  const Directory directory;
+  const std::string path = directory / "calls";
+  Check(mkfifo(path.c_str(), 0600), "mkfifo");
+  const Forked parent([&] {
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, path.c_str(), O_RDONLY, 0);
+    char name[] = "true";
+    char* const argv[] = {name, nullptr};
+    return posix_spawnp(nullptr, name, &actions, nullptr, argv, nullptr);
+  });
+
+  EXPECT_EQ(ProvedDeadlock(parent.pid()),
+            "Process 2 (child 2) waits in open() to open the FIFO " + path +
+                " for reading until another process opens it for writing. Process 1 (parent) waits "
+                "in posix_spawn() until its child calls exec or ends (process 2). Nobody is left "
+                "who could end this.");
+}
+
+TEST(Deadlock, OfASignalThatIsPendingButBlocked) {
+  const Forked parent([] {
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &blocked, nullptr);
+    kill(getpid(), SIGUSR1);
+    return sigsuspend(&blocked);
+  });
+
+  EXPECT_EQ(
+      ProvedDeadlock(parent.pid()),
+      "Process 1 (parent) waits in sigsuspend() for a signal; SIGUSR1 is pending but blocked. "
+      "Nobody is left who could end this.");
+}
+
+TEST(Deadlock, OfAProcessThatWaitsForASignalNobodySends) {
+  const Forked parent([] {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGUSR2);
+    sigprocmask(SIG_BLOCK, &set, nullptr);
+    int signal = 0;
+    return sigwait(&set, &signal);
+  });
+
+  EXPECT_THAT(ProvedDeadlock(parent.pid()),
+              StartsWith("Process 1 (parent) waits in sigwait() for SIGUSR1 and SIGUSR2."));
+}
+
+TEST(Deadlock, OfAStoppedChild) {
+  const Forked parent([] { return WaitForChild(ForkFrom([] { return raise(SIGSTOP); })); });
+
+  EXPECT_EQ(ProvedDeadlock(parent.pid()),
+            "Process 2 (child 2) is stopped by a signal and waits for SIGCONT. Process 1 (parent) "
+            "waits in wait4() for process 2. Nobody is left who could end this.");
+}
+
+TEST(Deadlock, OfPollWithoutTimeout) {
+  const Forked parent([] {
+    StartAfresh();
+    pollfd entries[] = {{OpenPipe().read_end, POLLIN, 0}, {-1, POLLIN, 0}};
+    return poll(entries, 2, -1);
+  });
+
+  EXPECT_THAT(ProvedDeadlock(parent.pid()),
+              StartsWith("Process 1 (parent) waits in poll() on descriptor 3, pipe A, for bytes or "
+                         "end of file; the write end of pipe A is still open in process 1 itself"));
+}
+
+TEST(Deadlock, OfSelectWithoutTimeout) {
+  const Forked parent([] {
+    StartAfresh();
+    const RawPipe first = OpenPipe(), second = OpenPipe();
+    FillPipe(second.write_end);
+    fd_set readable, writable;
+    FD_ZERO(&readable);
+    FD_ZERO(&writable);
+    FD_SET(first.read_end, &readable);
+    FD_SET(second.write_end, &writable);
+    return select(second.write_end + 1, &readable, &writable, nullptr, nullptr);
+  });
+
+  const std::string text = ProvedDeadlock(parent.pid());
+  EXPECT_THAT(text, StartsWith("Process 1 (parent) waits in select() on descriptor 3, pipe A, for "
+                               "bytes"));
+  EXPECT_THAT(text, HasSubstr(", or on descriptor 6, pipe B, for room"));
+}
+
+TEST(Deadlock, OfEpollWithoutTimeout) {
+  const Forked parent([] {
+    StartAfresh();
+    const RawPipe pipe = OpenPipe();
+    const int epoll = epoll_create1(0);
+    epoll_event event{};
+    event.events = EPOLLIN;
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, pipe.read_end, &event) != 0) return 1;
+    return epoll_wait(epoll, &event, 1, -1);
+  });
+
+  EXPECT_THAT(ProvedDeadlock(parent.pid()),
+              StartsWith("Process 1 (parent) waits in epoll_wait() on descriptor 3, pipe A, for"));
+}
+
+TEST(Deadlock, OfPollOnNothing) {
+  const Forked parent([] { return poll(nullptr, 0, -1); });
+
+  EXPECT_THAT(ProvedDeadlock(parent.pid()),
+              StartsWith("Process 1 (parent) waits in poll() for a signal."));
+}
+
+TEST(Deadlock, OfBothEndsOfASocketPair) {
+  const Forked parent([] {
+    StartAfresh();
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) return 1;
+    ForkFrom([&] { return ReadByte(ends[0]); });
+    return ReadByte(ends[1]);
+  });
+
+  EXPECT_EQ(ProvedDeadlock(parent.pid()),
+            "Process 1 (parent) waits in read() on descriptor 4, socket A, for something to read. "
+            "Process 2 (child 2) waits in read() on descriptor 3, socket B, for something to read. "
+            "Nobody is left who could end this.");
+}
+
+TEST(Deadlock, OfAQueueThatNobodyFills) {
+  const int id = Check(msgget(IPC_PRIVATE, IPC_CREAT | 0600), "msgget");
+  const Forked parent([&] {
+    struct {
+      long type;
+      char text[8];
+    } message;
+    return static_cast<int>(msgrcv(id, &message, sizeof(message.text), 5, 0));
+  });
+
+  const std::string text = ProvedDeadlock(parent.pid());
+  EXPECT_EQ(msgctl(id, IPC_RMID, nullptr), 0);
+  EXPECT_EQ(text, "Process 1 (parent) waits in msgrcv() for a message of type 5 in the queue id " +
+                      std::to_string(id) + ". Nobody is left who could end this.");
+}
+
+TEST(Deadlock, OfSemaphoresThatNobodyPosts) {
+  const int id = Check(semget(IPC_PRIVATE, 2, IPC_CREAT | 0600), "semget");
+  const Forked parent([&] {
+    sembuf operations[] = {{0, 0, 0}, {1, -2, 0}};
+    return semop(id, operations, 2);
+  });
+
+  const std::string text = ProvedDeadlock(parent.pid());
+  EXPECT_EQ(semctl(id, 0, IPC_RMID), 0);
+  EXPECT_EQ(text,
+            "Process 1 (parent) waits in semop() to see zero in semaphore 0 and take 2 from "
+            "semaphore 1 of the set id " +
+                std::to_string(id) + ". Nobody is left who could end this.");
+}
+
+TEST(Deadlock, OfAFileLockThatTheParentKeeps) {
+  const Directory directory;
+  const std::string path = directory / "lock";
+  const Forked parent([&] {
+    StartAfresh();
+    const int file = open(path.c_str(), O_RDWR | O_CREAT, 0600);
+    if (file == -1 || flock(file, LOCK_EX) != 0) return 1;
+    return WaitForChild(ForkFrom([&] {
+      const int again = open(path.c_str(), O_RDWR);
+      return flock(again, LOCK_EX);
+    }));
+  });
+
+  EXPECT_THAT(ProvedDeadlock(parent.pid()),
+              StartsWith("Process 2 (child 2) waits in flock() for the lock on " + path +
+                         ", descriptor 4."));
+}
+
+}  // namespace
+}  // namespace ipclab
