@@ -38,7 +38,7 @@ struct Words {
   std::string_view all_solved;        // {lab}
   std::string_view repeat;            // {seed}
   // The overview.
-  std::string_view lab, exercises, of;  // `of`: {solved} {exercises}
+  std::string_view lab, exercises, points_heading, next_heading, of;  // `of`: {solved} {exercises}
   std::string_view not_tried;
   std::string_view changed_since;
   std::string_view next_grade;  // {lab}

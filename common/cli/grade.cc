@@ -1,0 +1,209 @@
+#include "common/cli/grade.h"
+
+#include <fmt/format.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "common/base/error.h"
+#include "common/cli/files.h"
+#include "common/cli/grader_process.h"
+#include "common/cli/progress.h"
+#include "common/cli/records.h"
+#include "common/cli/results_reader.h"
+#include "common/cli/version.h"
+#include "common/report/json.h"
+#include "common/report/summary.h"
+#include "common/report/text.h"
+
+namespace ipclab {
+namespace {
+
+// Small enough for any JSON reader to keep all digits; never 0, which asks a grader to draw.
+std::uint64_t DrawSeed() {
+  std::uint64_t seed = 0;
+  Check(getrandom(&seed, sizeof(seed), 0), "getrandom");
+  return (seed >> 12) | 1;
+}
+
+class Run {
+ public:
+  Run(const Workspace& workspace, const GradeOptions& options, Interrupts& interrupts)
+      : workspace_(workspace),
+        options_(options),
+        interrupts_(interrupts),
+        progress_(STDERR_FILENO) {
+    result_.seed = options.seed.value_or(DrawSeed());
+    result_.grader_version = kVersion;
+    result_.isolation = {"none", "nothing of the submission was run", ""};
+  }
+
+  void GradeLab(const LabPlan& plan);
+  const RunResult& result() const { return result_; }
+
+ private:
+  Compiled Compile(const LabPlan& plan);
+  LabResult RunChecks(const LabPlan& plan, const Compiled& compiled);
+  LabResult NotBuilt(const LabPlan& plan, const Compiled& compiled) const;
+
+  const Workspace& workspace_;
+  const GradeOptions& options_;
+  Interrupts& interrupts_;
+  Progress progress_;
+  RunResult result_;
+  bool isolation_known_ = false;
+};
+
+Compiled Run::Compile(const LabPlan& plan) {
+  progress_.Step(plan.lab + ": compiling " + plan.source.shown_path);
+  CompileOptions compile;
+  compile.allow_unjailed = !options_.credit;
+  const ImmediateInterrupts interruptible;
+  return CompileSubmission(plan.contract, plan.source, compile);
+}
+
+// Code that does not build reaches none of the points it could have had.
+LabResult Run::NotBuilt(const LabPlan& plan, const Compiled& compiled) const {
+  const bool zh = options_.language == Language::kChinese;
+  const bool rejected = compiled.outcome == CompileOutcome::kRejected;
+  LabResult result;
+  for (const RubricExercise& exercise : plan.rubric.exercises) {
+    ExerciseResult shown{exercise.id, exercise.name, zh ? exercise.title_zh : exercise.title, 0, 0};
+    for (const RubricCheck& check : exercise.checks) {
+      const bool wanted = plan.checks.empty() || std::find(plan.checks.begin(), plan.checks.end(),
+                                                           check.id) != plan.checks.end();
+      if (!wanted) continue;
+      CheckResult skipped{.id = check.id, .exercise = exercise.id, .max_points = check.points};
+      skipped.title = zh ? check.proves_zh : check.proves;
+      skipped.status = CheckStatus::kSkipped;
+      skipped.verdict = rejected ? kNotAccepted : kDoesNotCompile;
+      skipped.references = check.references;
+      shown.max_points += check.points;
+      result.checks.push_back(std::move(skipped));
+    }
+    result.max_score += shown.max_points;
+    if (shown.max_points > 0) result.exercises.push_back(std::move(shown));
+  }
+  return result;
+}
+
+LabResult Run::RunChecks(const LabPlan& plan, const Compiled& compiled) {
+  GraderPlan grader{.program = workspace_.Grader(plan.lab),
+                    .rubric = workspace_.Rubric(plan.lab),
+                    .library = compiled.library.get(),
+                    .seed = result_.seed,
+                    .checks = plan.checks,
+                    .credit = options_.credit,
+                    .language = std::string(CodeOf(options_.language))};
+  ResultsReader reader(plan.lab);
+  const std::size_t wanted = plan.checks.size();
+  bool announced = false;
+  const GraderEnd end = RunGrader(grader, interrupts_, [&](std::string_view line) {
+    reader.AddLine(line);
+    const std::size_t total = wanted > 0 ? wanted : reader.announced();
+    if (total > 0 && !announced) {
+      progress_.Step(fmt::format("{}: running {} checks", plan.lab, total));
+      announced = true;
+    }
+    progress_.Tick(
+        fmt::format("{}: {} of {} {}", plan.lab, reader.done(), total, reader.running()));
+  });
+  if (end.interrupted_by != 0) {
+    progress_.Clear();
+    DieBy(end.interrupted_by);
+  }
+  if (reader.isolation() && (!isolation_known_ || reader.isolation()->mode != "full")) {
+    result_.isolation = *reader.isolation();
+    result_.grader_version = reader.grader_version();
+    isolation_known_ = true;
+  }
+  return reader.Finish(end);
+}
+
+void Run::GradeLab(const LabPlan& plan) {
+  LabResult lab;
+  try {
+    const Compiled compiled = Compile(plan);
+    lab = compiled.outcome == CompileOutcome::kOk ? RunChecks(plan, compiled)
+                                                  : NotBuilt(plan, compiled);
+    lab.diagnostics = compiled.diagnostics;
+    if (!compiled.reason.empty()) lab.diagnostics = compiled.reason + "\n" + compiled.diagnostics;
+  } catch (const GraderError& error) {
+    lab.error = error.what();
+  }
+  lab.lab = plan.lab;
+  lab.source = plan.source.shown_path;
+  const std::string outcome =
+      lab.error.empty()
+          ? fmt::format("{} / {} points", PointsText(lab.score), PointsText(lab.max_score))
+          : "could not be graded";
+  progress_.Done(plan.lab + ": " + outcome);
+  result_.labs.push_back(std::move(lab));
+}
+
+TextStyle StyleOf(const GradeOptions& options) {
+  TextStyle style{.language = options.language};
+  const int columns = options.out.empty() ? TerminalColumns(STDOUT_FILENO) : 0;
+  const char* const no_color = std::getenv("NO_COLOR");
+  style.terminal = columns > 0;
+  style.color = style.terminal && (no_color == nullptr || *no_color == '\0');
+  if (style.terminal) style.columns = std::clamp(columns, 40, 100);
+  return style;
+}
+
+void Deliver(const RunResult& result, const GradeOptions& options) {
+  const std::string report =
+      options.json ? ToJson(result) + "\n" : ToText(result, StyleOf(options));
+  if (options.out.empty()) {
+    WriteAllTo(STDOUT_FILENO, report, "standard output");
+  } else {
+    WriteAtomically(options.out, report);
+    std::fprintf(stderr, "lab: the report is in %s\n", options.out.c_str());
+  }
+}
+
+// Progress is a convenience: failing to keep it takes nothing from the result.
+void RememberAll(const Workspace& workspace, const GradeOptions& options, const RunResult& result) {
+  if (!options.submission.empty() || options.solutions || !options.checks.empty()) return;
+  for (const LabResult& lab : result.labs) {
+    try {
+      if (lab.error.empty()) Remember(workspace, lab);
+    } catch (const GraderError& error) {
+      std::fprintf(stderr, "lab: the progress was not kept: %s\n", error.what());
+    }
+  }
+}
+
+bool IsComplete(const RunResult& result) {
+  // A practice box cannot judge everything, and says so; a full one that fails has an error.
+  const bool practice = result.isolation.mode == "practice";
+  return std::all_of(result.labs.begin(), result.labs.end(), [&](const LabResult& lab) {
+    const int not_graded = CountChecks(lab, CheckStatus::kNotGraded);
+    const bool none_graded = not_graded == static_cast<int>(lab.checks.size());
+    return lab.error.empty() && !none_graded && (not_graded == 0 || practice);
+  });
+}
+
+}  // namespace
+
+ExitStatus Grade(const Workspace& workspace, const GradeOptions& options, Interrupts& interrupts) {
+  if (!options.out.empty()) CheckWritable(options.out);
+  const std::vector<LabPlan> plans = MakePlans(workspace, options);
+  Run run(workspace, options, interrupts);
+  for (const LabPlan& plan : plans) {
+    run.GradeLab(plan);
+    if (const int signal = interrupts.Take(); signal != 0) DieBy(signal);
+  }
+  const RunResult& result = run.result();
+  RememberAll(workspace, options, result);
+  Deliver(result, options);
+  if (!IsComplete(result)) return kNotGraded;
+  if (options.fail_under && Percent(result) < *options.fail_under) return kBelowLimit;
+  return kGraded;
+}
+
+}  // namespace ipclab

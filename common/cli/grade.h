@@ -1,0 +1,26 @@
+// `lab grade`: from source files to a report and an exit status.
+//
+//   return Grade(workspace, options, interrupts);
+
+#ifndef IPCLAB_COMMON_CLI_GRADE_H_
+#define IPCLAB_COMMON_CLI_GRADE_H_
+
+#include "common/cli/interrupt.h"
+#include "common/cli/plan.h"
+#include "common/cli/workspace.h"
+
+namespace ipclab {
+
+enum ExitStatus {
+  kGraded = 0,
+  kBelowLimit = 1,
+  kWrongUsage = 2,
+  kNotGraded = 3,
+};
+
+// Does not return if a signal interrupts it. Throws UsageError and GraderError.
+ExitStatus Grade(const Workspace& workspace, const GradeOptions& options, Interrupts& interrupts);
+
+}  // namespace ipclab
+
+#endif  // IPCLAB_COMMON_CLI_GRADE_H_

@@ -1,0 +1,141 @@
+// The program behind ./lab. The launcher has installed and built what is needed.
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+
+#include "common/base/error.h"
+#include "common/cli/doctor.h"
+#include "common/cli/files.h"
+#include "common/cli/grade.h"
+#include "common/cli/records.h"
+#include "common/cli/version.h"
+#include "common/cli/workspace.h"
+
+namespace ipclab {
+namespace {
+
+std::string Environment(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+// In the order of locale(7).
+Language LanguageOfLocale() {
+  for (const char* const name : {"LC_ALL", "LC_MESSAGES", "LANG"}) {
+    if (const std::string value = Environment(name); !value.empty()) return LanguageOf(value);
+  }
+  return Language::kEnglish;
+}
+
+bool RunsUnderCi() {
+  const std::string ci = Environment("CI");
+  return !ci.empty() && ci != "0" && ci != "false";
+}
+
+// `--check A.B C.D pipe`: a check has a dot in its name, a lab has none.
+void SortOutLabs(GradeOptions& options) {
+  const auto first_lab = std::stable_partition(
+      options.checks.begin(), options.checks.end(),
+      [](const std::string& id) { return id.find('.') != std::string::npos; });
+  options.labs.insert(options.labs.end(), first_lab, options.checks.end());
+  options.checks.erase(first_lab, options.checks.end());
+}
+
+struct Arguments {
+  GradeOptions grade;
+  std::string format = "text";
+  std::string language;
+  bool practice = false;
+};
+
+void DeclareGrade(CLI::App& grade, Arguments& arguments) {
+  GradeOptions& options = arguments.grade;
+  grade.add_option("LAB", options.labs, "the labs to grade; all if none is named");
+  auto* const submission =
+      grade.add_option("--submission", options.submission,
+                       "grade the files of this folder: LAB/LAB.cc or labs/LAB/LAB.cc");
+  submission->type_name("DIR");
+  grade.add_flag("--solutions", options.solutions, "grade the reference solutions")
+      ->excludes(submission);
+  grade.add_option("--check", options.checks, "run only these checks")
+      ->type_name("ID")
+      ->delimiter(',');
+  grade.add_option("--format", arguments.format, "text or json")
+      ->type_name("FORMAT")
+      ->check(CLI::IsMember({"text", "json"}));
+  grade.add_option("--out", options.out, "write the report to this file")->type_name("FILE");
+  grade.add_option("--seed", options.seed, "repeat the run that had this seed")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
+  auto* const credit =
+      grade.add_flag("--credit", options.credit,
+                     "refuse to grade without full isolation (the default if CI is set)");
+  grade.add_flag("--practice", arguments.practice, "grade without full isolation too")
+      ->excludes(credit);
+  grade.add_option("--fail-under", options.fail_under, "exit with 1 below this percentage")
+      ->type_name("PERCENT")
+      ->check(CLI::Range(0.0, 100.0));
+  grade.add_option("--lang", arguments.language, "en or zh; the default is the locale's")
+      ->type_name("LANG")
+      ->check(CLI::IsMember({"en", "zh"}));
+  grade.footer(
+      "Exit status: 0 graded, 1 below --fail-under, 2 wrong usage, 3 could not be graded.");
+}
+
+int RunGrade(Arguments& arguments) {
+  Interrupts interrupts;
+  GradeOptions& options = arguments.grade;
+  SortOutLabs(options);
+  options.json = arguments.format == "json";
+  options.credit = options.credit || (RunsUnderCi() && !arguments.practice);
+  options.language =
+      arguments.language.empty() ? LanguageOfLocale() : LanguageOf(arguments.language);
+  return Grade(FindWorkspace(), options, interrupts);
+}
+
+int ParseAndRun(int argc, char** argv) {
+  Arguments arguments;
+  CLI::App app("IPC Labs: exercises on Linux interprocess communication.", "lab");
+  app.set_version_flag("--version", std::string("lab ") + kVersion);
+  app.require_subcommand(0, 1);
+  CLI::App* const grade = app.add_subcommand("grade", "grade what is written so far");
+  CLI::App* const doctor = app.add_subcommand("doctor", "say what works on this machine");
+  // The launcher does these by itself; they stand here for --help.
+  app.add_subcommand("setup", "install the Debian packages that are missing");
+  app.add_subcommand("test", "prove this repository itself; --quick leaves out slow tests");
+  app.add_subcommand("bench", "measure what grading costs");
+  DeclareGrade(*grade, arguments);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    std::fprintf(stderr, "lab: %s (lab %s--help says more)\n", error.what(),
+                 grade->parsed() ? "grade " : "");
+    return kWrongUsage;
+  }
+  if (grade->parsed()) return RunGrade(arguments);
+  if (doctor->parsed()) return RunDoctor();
+  WriteAllTo(STDOUT_FILENO, Overview(FindWorkspace(), LanguageOfLocale()), "standard output");
+  return 0;
+}
+
+}  // namespace
+}  // namespace ipclab
+
+int main(int argc, char** argv) {
+  try {
+    return ipclab::ParseAndRun(argc, argv);
+  } catch (const ipclab::UsageError& error) {
+    std::fprintf(stderr, "lab: %s\n", error.what());
+    return ipclab::kWrongUsage;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "lab: could not be graded: %s\n", error.what());
+    return ipclab::kNotGraded;
+  }
+}

@@ -1,0 +1,50 @@
+// What `lab grade` is asked to do, and what that means file by file. All that the user can get
+// wrong is found here, before anything is run or changed.
+//
+//   GradeOptions options{.labs = {"pipe"}};
+//   for (const LabPlan& plan : MakePlans(workspace, options)) ...   // throws UsageError
+
+#ifndef IPCLAB_COMMON_CLI_PLAN_H_
+#define IPCLAB_COMMON_CLI_PLAN_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/cli/workspace.h"
+#include "common/compile/compile.h"
+#include "common/grading/rubric.h"
+#include "common/report/words.h"
+
+namespace ipclab {
+
+struct GradeOptions {
+  std::vector<std::string> labs;    // Empty: all there are.
+  std::vector<std::string> checks;  // Empty: all.
+  std::string submission;           // A folder; empty: the workspace's own files.
+  bool solutions = false;
+  bool json = false;
+  std::string out;  // Empty: standard output.
+  std::optional<std::uint64_t> seed;
+  bool credit = false;
+  std::optional<double> fail_under;  // Percent.
+  Language language = Language::kEnglish;
+};
+
+struct LabPlan {
+  std::string lab;
+  Source source;
+  LabContract contract;
+  Rubric rubric;
+  std::vector<std::string> checks;  // Those asked for; empty: all.
+};
+
+// The labs that were named, or all; UsageError for one that does not exist.
+std::vector<std::string> SelectLabs(const Workspace& workspace, const GradeOptions& options);
+
+std::vector<LabPlan> MakePlans(const Workspace& workspace, const GradeOptions& options);
+
+}  // namespace ipclab
+
+#endif  // IPCLAB_COMMON_CLI_PLAN_H_
