@@ -141,6 +141,8 @@ void Answer(std::string (*answer)(std::string_view), const std::string& question
 bool IsStage() { return std::getenv(kStageVariable) != nullptr; }
 
 void RunStage(std::string (*answer)(std::string_view question)) {
+  // Helpers exec this binary again, as the programs of the box: those are no stages.
+  if (unsetenv(kStageVariable) == -1) Die("unsetenv");
   // Orphans come to process 1 of a pid namespace by themselves; without one, this brings them.
   if (prctl(PR_SET_CHILD_SUBREAPER, 1) == -1) Die("prctl");
   // A handler would let the box's processes signal the stage; a blocked SIGCHLD does not.
