@@ -28,13 +28,17 @@ class Gate {
     if (read(pipe_.read.get(), &byte, 1) != 1) _exit(98);
   }
 
-  // Waits until thread `tid` stands here.
+  // Waits until thread `tid` stands here; false if it ends before.
   [[nodiscard]] bool HasArrived(pid_t tid) const {
-    return PollUntil([&] {
+    bool here = false;
+    const auto settled = [&] {
       const std::optional<Blocked> now = BlockedCall(tid);
-      return now && now->call == SYS_read &&
-             now->args[0] == static_cast<unsigned>(pipe_.read.get());
-    });
+      here =
+          now && now->call == SYS_read && now->args[0] == static_cast<unsigned>(pipe_.read.get());
+      const std::optional<Status> status = ReadStatus(tid);
+      return here || !status || status->ended();
+    };
+    return PollUntil(settled) && here;
   }
 
   // Lets one child pass.
