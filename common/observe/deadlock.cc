@@ -1,6 +1,7 @@
 #include "common/observe/deadlock.h"
 
 #include <signal.h>
+#include <sys/syscall.h>
 
 #include <algorithm>
 #include <deque>
@@ -21,6 +22,11 @@ using deadlock::Members;
 std::vector<TaskSample> LivingTasks(const World& world) {
   std::vector<TaskSample> tasks = SampleTasks(world.processes);
   std::erase_if(tasks, [](const TaskSample& task) { return task.status.ended(); });
+  for (TaskSample& task : tasks) {
+    if (!task.blocked || task.blocked->call != SYS_restart_syscall) continue;
+    const auto resumed = world.resumed.find(task.tid);
+    if (resumed != world.resumed.end()) task.blocked = resumed->second;
+  }
   return tasks;
 }
 

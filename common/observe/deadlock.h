@@ -24,11 +24,13 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "common/observe/blocked.h"
 #include "common/observe/census_names.h"
 
 namespace ipclab {
@@ -45,6 +47,10 @@ struct World {
   std::set<std::string> served{};
   // Processes with an alarm or interval timer armed, which /proc does not show.
   std::set<pid_t> armed{};
+  // The calls that threads in restart_syscall(2) go on with, which /proc does not tell: a signal
+  // that was ignored, or a stop, turns poll() into that. Without its entry such a thread proves
+  // nothing.
+  std::map<pid_t, Blocked> resumed{};
   // What a process is, for messages: "Sends", "child of send_to_child"; may be empty.
   std::function<std::string(pid_t)> name{};
 };

@@ -11,15 +11,19 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
+#include <sys/ptrace.h>
 #include <sys/select.h>
 #include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <string>
 
 #include "common/base/error.h"
+#include "common/observe/blocked.h"
 #include "common/observe/deadlock.h"
 #include "common/observe/testing/directory.h"
 #include "common/observe/testing/forked.h"
@@ -190,6 +194,58 @@ TEST(Deadlock, OfPollOnNothing) {
 
   EXPECT_THAT(ProvedDeadlock(parent.pid()),
               StartsWith("Process 1 (parent) waits in poll() for a signal."));
+}
+
+TEST(Deadlock, OfPollThatWasInterruptedByAStop) {
+  const Forked parent([] {
+    StartAfresh();
+    pollfd entry = {OpenPipe().read_end, POLLIN, 0};
+    return poll(&entry, 1, -1);
+  });
+  ASSERT_TRUE(WaitUntilBlockedIn(parent.pid(), {SYS_poll, SYS_ppoll}));
+  World world = WorldOf(parent.pid());
+  world.resumed[parent.pid()] = *BlockedCall(parent.pid());
+  Check(kill(parent.pid(), SIGSTOP), "kill(SIGSTOP)");
+  Check(waitpid(parent.pid(), nullptr, WUNTRACED), "waitpid");
+  Check(kill(parent.pid(), SIGCONT), "kill(SIGCONT)");
+  ASSERT_TRUE(WaitUntilBlockedIn(parent.pid(), {SYS_restart_syscall}));
+
+  EXPECT_THAT(DeadlockNow(world), StartsWith("Process 1 (parent) waits in poll() on descriptor 3"));
+  world.resumed.clear();
+  EXPECT_EQ(DeadlockNow(world), "no deadlock");
+}
+
+TEST(Deadlock, OfATracedProcess) {
+  const Forked parent([] {
+    StartAfresh();
+    return ReadByte(OpenPipe().read_end);
+  });
+  Check(ptrace(PTRACE_SEIZE, parent.pid(), nullptr, nullptr), "ptrace(PTRACE_SEIZE)");
+
+  EXPECT_THAT(ProvedDeadlock(parent.pid()), StartsWith("Process 1 (parent) waits in read()"));
+}
+
+TEST(Deadlock, OfATracedProcessThatASignalStopped) {
+  const Forked parent([] {
+    StartAfresh();
+    return ReadByte(OpenPipe().read_end);
+  });
+  ASSERT_TRUE(WaitUntilBlockedIn(parent.pid(), {SYS_read}));
+  Check(ptrace(PTRACE_SEIZE, parent.pid(), nullptr, nullptr), "ptrace(PTRACE_SEIZE)");
+  Check(kill(parent.pid(), SIGSTOP), "kill(SIGSTOP)");
+  int status = 0;
+  Check(waitpid(parent.pid(), &status, __WALL), "waitpid");
+  Check(ptrace(PTRACE_CONT, parent.pid(), nullptr, SIGSTOP), "ptrace(PTRACE_CONT)");
+  Check(waitpid(parent.pid(), &status, __WALL), "waitpid");
+  ASSERT_EQ(status >> 16, PTRACE_EVENT_STOP);
+  Check(ptrace(PTRACE_LISTEN, parent.pid(), nullptr, nullptr), "ptrace(PTRACE_LISTEN)");
+  World world = WorldOf(parent.pid());
+  EXPECT_EQ(DeadlockNow(world), "no deadlock");
+
+  world.stopped = {parent.pid()};
+
+  EXPECT_THAT(DeadlockNow(world),
+              StartsWith("Process 1 (parent) is stopped by a signal and waits for SIGCONT."));
 }
 
 TEST(Deadlock, OfBothEndsOfASocketPair) {
