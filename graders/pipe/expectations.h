@@ -1,0 +1,132 @@
+// What the checks of the pipe lab have in common.
+//
+//   EXPECT_THAT(StatusOf(caller, "status1"), SaysExit(127));
+//   EXPECT_THAT(LeftBehind(box, caller.call()), NothingLeftBehind());
+//   EXPECT_THAT(StraysAtExec(box, stage), NoStrays());
+
+#ifndef IPCLAB_GRADERS_PIPE_EXPECTATIONS_H_
+#define IPCLAB_GRADERS_PIPE_EXPECTATIONS_H_
+
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "common/base/text.h"
+#include "common/grading/exercise.h"
+#include "common/observe/census_diff.h"
+#include "common/observe/trace.h"
+
+namespace ipclab {
+
+// What a helper was told of a child's end.
+struct WaitStatus {
+  std::int64_t raw;
+};
+
+constexpr std::int64_t kNoStatus = -9999;
+
+inline WaitStatus StatusOf(const Helper& helper, const std::string& key) {
+  return {helper.Reported(key, kNoStatus)};
+}
+
+inline void PrintTo(const WaitStatus& status, std::ostream* out) {
+  if (status.raw == kNoStatus) {
+    *out << "no status was reported";
+  } else {
+    *out << "the wait status " << status.raw << ": "
+         << DescribeStatus(static_cast<int>(status.raw));
+  }
+}
+
+MATCHER_P(SaysExit, code, "a wait status that says: exited with code " + std::to_string(code)) {
+  return arg.raw == static_cast<std::int64_t>(code) << 8;
+}
+
+MATCHER_P(SaysKilledBy, signal, "a wait status that says: killed by " + SignalName(signal)) {
+  return arg.raw == static_cast<std::int64_t>(signal);
+}
+
+// What a student's function left behind when it returned, by name.
+inline std::vector<std::string> LeftBehind(Sandbox& box, const StudentCall& call) {
+  return Leftovers(call.before, call.after, box.names());
+}
+
+// Descriptors other than 0, 1 and 2 that a program was started with.
+inline std::vector<std::string> StraysAtExec(Sandbox& box, const Process& process) {
+  std::vector<std::string> strays;
+  if (!process.at_exec) return strays;
+  for (const Descriptor& descriptor : process.at_exec->descriptors) {
+    if (descriptor.number <= 2) continue;
+    strays.push_back(process.program + " starts with descriptor " +
+                     std::to_string(descriptor.number) + ", " + box.names().End(descriptor));
+  }
+  return strays;
+}
+
+MATCHER(NoStrays, "a program starts with descriptors 0, 1 and 2 and no other") {
+  for (const std::string& stray : arg) *result_listener << "\n  " << stray;
+  return arg.empty();
+}
+
+inline std::vector<Process> RunningProgram(const Sandbox& box, const std::string& program) {
+  std::vector<Process> found;
+  for (const Process& process : box.Children()) {
+    if (process.program == program) found.push_back(process);
+  }
+  return found;
+}
+
+// True if a child came back from a student's function into the caller's code.
+inline bool AnyChildStrayed(const Sandbox& box) {
+  return std::ranges::any_of(box.Children(), [](const Process& child) { return child.strayed; });
+}
+
+// The calls of these families that `caller` itself makes in a student's function fail from the
+// `nth` on, whichever family each of them is of.
+inline void FailFrom(Sandbox& box, const Helper& caller, const std::vector<Family>& families,
+                     int nth, int error) {
+  const auto seen = std::make_shared<int>(0);
+  for (const Family family : families) {
+    const auto where = [seen, nth, pid = caller.pid()](const Event& event) {
+      return event.pid == pid && !event.function.empty() && ++*seen >= nth;
+    };
+    box.AddRule({.family = family, .nth = 0, .where = where, .answer = -error});
+  }
+}
+
+// Where a process may sleep while it waits for another to end.
+inline const std::vector<Family> kWaits = {Family::kWait, Family::kPoll, Family::kSignalWait,
+                                           Family::kRead, Family::kFutex};
+
+// Serves the box until `signal` has reached the helper and broken off the call it slept in.
+inline bool Interrupt(Sandbox& box, Helper& helper, int signal) {
+  helper.Signal(signal);
+  const auto arrived = [&] {
+    return std::ranges::any_of(box.events(), [&](const Event& event) {
+      return event.kind == Event::Kind::kSignal && event.pid == helper.pid() &&
+             event.status == signal;
+    });
+  };
+  return !box.WaitFor(arrived);
+}
+
+// Serves the box until the process has ended.
+inline bool WaitUntilEnded(Sandbox& box, pid_t pid) {
+  return !box.WaitFor([&] { return !box.observer().process(pid).alive; });
+}
+
+// Holds whoever exits with `code`, as it exits.
+inline int HoldExit(Sandbox& box, int code) {
+  const auto where = [code](const Event& event) {
+    return static_cast<int>(event.args[0]) == code && !event.function.empty();
+  };
+  return box.AddRule({.family = Family::kExit, .where = where, .hold = true});
+}
+
+}  // namespace ipclab
+
+#endif  // IPCLAB_GRADERS_PIPE_EXPECTATIONS_H_
