@@ -14,7 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <memory>
+#include <optional>
 
 #include "common/base/error.h"
 #include "common/base/text.h"
@@ -43,12 +43,12 @@ Said Ask(const char* command) {
   return {status == 0, Printable(text.substr(0, text.find('\n')), kShownBytes)};
 }
 
-// The first number in a file of /proc, or -1 if there is no such file.
-long long NumberIn(const char* path) {
+// The first number in a file of /proc, or nothing if there is no such file.
+std::optional<unsigned long long> NumberIn(const char* path) {
   std::ifstream file(path);
-  long long number = -1;
-  file >> number;
-  return file ? number : -1;
+  unsigned long long number = 0;
+  if (!(file >> number)) return std::nullopt;
+  return number;
 }
 
 // Runs `body` in a child and gives back its exit status; a negative one is the signal.
@@ -142,7 +142,7 @@ ProbeFinding IpcLimits() {
   struct Limit {
     const char* path;
     const char* name;
-    long long least;
+    unsigned long long least;
   };
   static constexpr Limit kLimits[] = {
       {"/proc/sys/kernel/shmmni", "kernel.shmmni", 64},
@@ -153,11 +153,11 @@ ProbeFinding IpcLimits() {
       {"/proc/sys/fs/mqueue/msg_max", "fs.mqueue.msg_max", 10},
   };
   for (const Limit& limit : kLimits) {
-    const long long value = NumberIn(limit.path);
-    if (value == -1) return {false, std::string("the kernel has no ") + limit.name, ""};
-    // Some are unsigned and as large as can be, which reads as a failure or as a huge number.
-    if (value < limit.least) {
-      return {false, fmt::format("{} is {}, at least {} is needed", limit.name, value, limit.least),
+    const auto value = NumberIn(limit.path);
+    if (!value) return {false, std::string("the kernel has no ") + limit.name, ""};
+    if (*value < limit.least) {
+      return {false,
+              fmt::format("{} is {}, at least {} is needed", limit.name, *value, limit.least),
               fmt::format("sudo sysctl -w {}={}", limit.name, limit.least)};
     }
   }

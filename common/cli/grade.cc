@@ -7,6 +7,9 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
+#include <set>
+#include <sstream>
 #include <string>
 
 #include "common/base/error.h"
@@ -188,11 +191,25 @@ bool IsComplete(const RunResult& result) {
   });
 }
 
+// The launcher says in IPCLAB_BUILT which graders it has built; without it all count as built.
+void RequireGraders(const std::vector<LabPlan>& plans) {
+  const char* const built = std::getenv("IPCLAB_BUILT");
+  if (built == nullptr) return;
+  std::istringstream words(built);
+  const std::set<std::string> labs{std::istream_iterator<std::string>(words), {}};
+  GradersNotBuilt missing;
+  for (const LabPlan& plan : plans) missing.labs.push_back(plan.lab);
+  const bool complete = std::all_of(plans.begin(), plans.end(),
+                                    [&](const LabPlan& plan) { return labs.count(plan.lab) != 0; });
+  if (!complete) throw missing;
+}
+
 }  // namespace
 
 ExitStatus Grade(const Workspace& workspace, const GradeOptions& options, Interrupts& interrupts) {
   if (!options.out.empty()) CheckWritable(options.out);
   const std::vector<LabPlan> plans = MakePlans(workspace, options);
+  RequireGraders(plans);
   Run run(workspace, options, interrupts);
   for (const LabPlan& plan : plans) {
     run.GradeLab(plan);

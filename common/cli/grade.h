@@ -5,6 +5,9 @@
 #ifndef IPCLAB_COMMON_CLI_GRADE_H_
 #define IPCLAB_COMMON_CLI_GRADE_H_
 
+#include <string>
+#include <vector>
+
 #include "common/cli/interrupt.h"
 #include "common/cli/plan.h"
 #include "common/cli/workspace.h"
@@ -18,7 +21,13 @@ enum ExitStatus {
   kNotGraded = 3,
 };
 
-// Does not return if a signal interrupts it. Throws UsageError and GraderError.
+// Thrown before anything is done: these labs need graders that are not up to date.
+struct GradersNotBuilt {
+  std::vector<std::string> labs;
+};
+
+// Does not return if a signal interrupts it. Throws UsageError, GradersNotBuilt
+// and GraderError.
 ExitStatus Grade(const Workspace& workspace, const GradeOptions& options, Interrupts& interrupts);
 
 }  // namespace ipclab

@@ -46,9 +46,12 @@ void SetHandlers(void (*handler)(int)) {
 Interrupts::Interrupts() {
   // An ignored signal would be dropped before it reaches the descriptor.
   SetHandlers(SIG_DFL);
-  Check(sigprocmask(SIG_BLOCK, &Watched(), nullptr), "sigprocmask");
+  Check(sigprocmask(SIG_BLOCK, &Watched(), &old_), "sigprocmask");
   fd_ = Fd(Check(signalfd(-1, &Watched(), SFD_CLOEXEC | SFD_NONBLOCK), "signalfd"));
 }
+
+// A program that this one becomes inherits the mask.
+Interrupts::~Interrupts() { sigprocmask(SIG_SETMASK, &old_, nullptr); }
 
 int Interrupts::Take() {
   signalfd_siginfo info;

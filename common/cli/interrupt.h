@@ -19,12 +19,17 @@ class Interrupts {
  public:
   // Blocks the signals for this process, but not one that the caller chose to ignore (nohup).
   Interrupts();
+  ~Interrupts();
+  Interrupts(const Interrupts&) = delete;
+  Interrupts& operator=(const Interrupts&) = delete;
+
   int fd() const { return fd_.get(); }
   // The signal that arrived, or 0. Never blocks.
   int Take();
 
  private:
   Fd fd_;
+  sigset_t old_;
 };
 
 // For work that cannot be interrupted in the middle but leaves nothing behind when this process

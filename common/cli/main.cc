@@ -10,6 +10,7 @@
 #include <string>
 
 #include "common/base/error.h"
+#include "common/base/text.h"
 #include "common/cli/doctor.h"
 #include "common/cli/files.h"
 #include "common/cli/grade.h"
@@ -72,7 +73,7 @@ void DeclareGrade(CLI::App& grade, Arguments& arguments) {
   grade.add_option("--out", options.out, "write the report to this file")->type_name("FILE");
   grade.add_option("--seed", options.seed, "repeat the run that had this seed")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Validator(CLI::PositiveNumber).description(""));
   auto* const credit =
       grade.add_flag("--credit", options.credit,
                      "refuse to grade without full isolation (the default if CI is set)");
@@ -80,7 +81,7 @@ void DeclareGrade(CLI::App& grade, Arguments& arguments) {
       ->excludes(credit);
   grade.add_option("--fail-under", options.fail_under, "exit with 1 below this percentage")
       ->type_name("PERCENT")
-      ->check(CLI::Range(0.0, 100.0));
+      ->check(CLI::Range(0.0, 100.0).description(""));
   grade.add_option("--lang", arguments.language, "en or zh; the default is the locale's")
       ->type_name("LANG")
       ->check(CLI::IsMember({"en", "zh"}));
@@ -125,12 +126,30 @@ int ParseAndRun(int argc, char** argv) {
   return 0;
 }
 
+// Starts the launcher once more, which builds what was asked for and comes back here.
+int BuildAndComeBack(const GradersNotBuilt& missing, char** argv) {
+  const std::string launcher = FindWorkspace().root / "lab";
+  const std::string labs = Join(missing.labs, " ");
+  Check(setenv("IPCLAB_BUILD", labs.c_str(), 1), "setenv");
+  argv[0] = const_cast<char*>(launcher.c_str());
+  Check(execv(launcher.c_str(), argv), "start " + launcher);
+  return kNotGraded;
+}
+
+int Main(int argc, char** argv) {
+  try {
+    return ParseAndRun(argc, argv);
+  } catch (const GradersNotBuilt& missing) {
+    return BuildAndComeBack(missing, argv);
+  }
+}
+
 }  // namespace
 }  // namespace ipclab
 
 int main(int argc, char** argv) {
   try {
-    return ipclab::ParseAndRun(argc, argv);
+    return ipclab::Main(argc, argv);
   } catch (const ipclab::UsageError& error) {
     std::fprintf(stderr, "lab: %s\n", error.what());
     return ipclab::kWrongUsage;

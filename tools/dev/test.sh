@@ -1,0 +1,25 @@
+# shellcheck shell=sh
+# Proves this repository itself. Sourced by ./lab.
+
+# run_tests [--quick] [BAZEL ARGUMENT...]: --quick leaves out what is tagged slow. The last line is
+# "N passed, N failed", counted from what the tests reported.
+run_tests() {
+  filter=
+  if [ "${1-}" = --quick ]; then
+    filter=--test_tag_filters=-slow
+    shift
+  fi
+  [ $# -gt 0 ] || set -- //...
+  mkdir -p "${root:?}/.lab"
+  events=$(mktemp "$root/.lab/test-events.XXXXXX")
+  # The shell waits for Bazel before it runs a trap, and Bazel ends by the same Ctrl-C.
+  trap 'rm -f "$events"' EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  progress=--show_progress_rate_limit=10
+  [ ! -t 2 ] || progress=--show_progress_rate_limit=0.2
+  status=0
+  run_bazel test "$progress" --keep_going --test_output=errors --test_summary=terse ${filter:+"$filter"} \
+    --build_event_json_file="$events" "$@" || status=$?
+  python3 "$root/tools/dev/test_summary.py" "$events" "$status"
+}
