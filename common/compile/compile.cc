@@ -112,6 +112,7 @@ Compiled CompileSubmission(const LabContract& contract, const Source& source,
   if (const auto limit = LimitReached(run, options.limits)) {
     compiled.outcome = CompileOutcome::kLimit;
     compiled.reason = "compiling " + shown + " " + *limit;
+    compiled.diagnostics.clear();  // The compiler takes its end for a bug of its own.
   } else if (run.exit_code != 0) {
     CheckOurPart(run);
     compiled.reason =

@@ -12,12 +12,11 @@
 #ifndef IPCLAB_COMMON_COMPILE_COMPILE_H_
 #define IPCLAB_COMMON_COMPILE_COMPILE_H_
 
-#include <chrono>
-#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "common/base/fd.h"
+#include "common/compile/limits.h"
 #include "common/compile/source.h"
 
 namespace ipclab {
@@ -34,13 +33,6 @@ struct LabContract {
 // that start with # do not count. Throws GraderError.
 LabContract ReadContract(const std::string& lab, const std::string& header_path,
                          const std::string& exports_path);
-
-struct CompileLimits {
-  std::chrono::seconds cpu{20};           // For each program of the compiler.
-  std::chrono::milliseconds wall{60000};  // For all of it; only a backstop.
-  std::uint64_t memory_bytes = std::uint64_t{2} << 30;
-  std::uint64_t file_bytes = std::uint64_t{64} << 20;  // For each file written.
-};
 
 struct CompileOptions {
   CompileLimits limits;

@@ -79,6 +79,7 @@ std::string ShownDiagnostics(const CappedText& messages, const ShownNames& names
   ReplaceFolder(text, kJailFolder, names);
   if (names.folder != kJailFolder) ReplaceFolder(text, names.folder, names);
   ReplaceObjects(text, names.folder, names.lab + ".o");
+  ReplaceAll(text, "{standard input}", "assembler code of " + names.source);
 
   std::string shown;
   for (std::size_t start = 0; start < text.size();) {

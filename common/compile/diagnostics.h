@@ -7,8 +7,8 @@
 #include <string>
 
 #include "common/compile/capped_text.h"
-#include "common/compile/compile.h"
 #include "common/compile/jail.h"
+#include "common/compile/limits.h"
 
 namespace ipclab {
 

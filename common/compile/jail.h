@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "common/compile/capped_text.h"
-#include "common/compile/compile.h"
+#include "common/compile/limits.h"
 
 namespace ipclab {
 
