@@ -119,6 +119,7 @@ void EndChild(pid_t pid) {
 // ---- Tools of a child that becomes another program ---------------------------------------------
 // Between fork and exec only async-signal-safe calls are allowed (signal-safety(7)): another thread
 // of the caller may have held any lock, that of the heap for example, at the moment of the fork.
+// POSIX does not list execvp among them, but that of glibc takes neither locks nor memory.
 
 int Connect(int from, int to) {
   if (from == -1) return 0;
@@ -495,6 +496,25 @@ int duplex_stop(Duplex* d, int* status) { return CloseAndWait(&d->rfd, &d->wfd, 
 
 // ---- 6. write without SIGPIPE ------------------------------------------------------------------
 
+namespace {
+
+// Takes away the SIGPIPE that write raised, and no other one.
+void TakeSigpipe(const sigset_t& sigpipe, bool was_pending) {
+  KeepErrno keep;
+  const timespec now = {0, 0};
+  static_cast<void>(Again([&] { return sigtimedwait(&sigpipe, nullptr, &now); }));
+  if (!was_pending) return;
+  // A signal pends at most once for the thread, which is where the new one went and what
+  // sigtimedwait looks at first, and once for the process. If none is left, the new one had merged
+  // with the caller's, which was the thread's as well; it goes back there.
+  sigset_t left;
+  if (sigpending(&left) == 0 && sigismember(&left, SIGPIPE) == 0) {
+    static_cast<void>(raise(SIGPIPE));
+  }
+}
+
+}  // namespace
+
 ssize_t write_nosigpipe(int fd, const void* buf, std::size_t n) {
   // write raises SIGPIPE in the thread that called it. Blocked there, it becomes pending, and
   // sigtimedwait takes it away without any action. No other thread notices.
@@ -506,19 +526,15 @@ ssize_t write_nosigpipe(int fd, const void* buf, std::size_t n) {
   if (blocked != 0) return Fail(blocked);  // It returns the error; errno is not set.
 
   ssize_t put = -1;
-  sigset_t before;
-  if (sigpending(&before) == 0) {
+  sigset_t pending;
+  if (sigpending(&pending) == 0) {
+    const bool was_pending = sigismember(&pending, SIGPIPE) == 1;
     put = write(fd, buf, n);
     // The signal comes with EPIPE, but also with a short count: when the reader leaves while we
-    // wait for room, write returns what it had moved and raises SIGPIPE all the same. One that was
-    // pending before is the caller's: a signal is pending once or not at all, so the new one has
-    // vanished into it.
-    const bool complete = put != -1 && static_cast<std::size_t>(put) == n;
-    if (!complete && sigismember(&before, SIGPIPE) == 0) {
-      KeepErrno keep;
-      const timespec now = {0, 0};
-      static_cast<void>(Again([&] { return sigtimedwait(&sigpipe, nullptr, &now); }));
-    }
+    // wait for room, write returns what it had moved and raises SIGPIPE all the same.
+    const bool broken = put == -1 && errno == EPIPE;
+    const bool cut_short = put != -1 && static_cast<std::size_t>(put) < n;
+    if (broken || (cut_short && !was_pending)) TakeSigpipe(sigpipe, was_pending);
   }
   // Fails only for a wrong first argument, so nothing can be lost by not looking.
   static_cast<void>(pthread_sigmask(SIG_SETMASK, &old_mask, nullptr));
