@@ -1,6 +1,5 @@
 #include "common/observe/deadlock.h"
 
-#include <signal.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
@@ -15,9 +14,8 @@ namespace ipclab {
 namespace {
 
 using deadlock::DecodeWait;
-using deadlock::HasTimeout;
-using deadlock::IsVforkWait;
 using deadlock::Members;
+using deadlock::SleepsForGood;
 
 std::vector<TaskSample> LivingTasks(const World& world) {
   std::vector<TaskSample> tasks = SampleTasks(world.processes);
@@ -28,27 +26,6 @@ std::vector<TaskSample> LivingTasks(const World& world) {
     if (resumed != world.resumed.end()) task.blocked = resumed->second;
   }
   return tasks;
-}
-
-bool IsStopped(const TaskSample& task, const World& world) {
-  return task.status.state == 'T' || world.stopped.contains(task.tid);
-}
-
-// A signal that would wake the task as soon as it came. Waits for the child of vfork(2) and stops
-// end by SIGKILL only (a stop by SIGCONT too, but that is never left pending).
-bool HasWakingSignal(const TaskSample& task, const World& world) {
-  const SignalState& signals = task.status.signals;
-  if (IsStopped(task, world) || task.status.state == 'D') return signals.pending.Has(SIGKILL);
-  return (signals.pending.bits & ~signals.blocked.bits) != 0;
-}
-
-// True if the task sleeps and neither the clock nor a signal already sent is going to wake it.
-bool SleepsForGood(const TaskSample& task, const World& world) {
-  if (!task.off_cpu || world.held.contains(task.tid) || HasWakingSignal(task, world)) return false;
-  if (IsStopped(task, world)) return true;
-  if (!task.blocked || HasTimeout(*task.blocked)) return false;
-  if (task.status.state == 'D') return IsVforkWait(task.tid, *task.blocked);
-  return task.status.state == 'S';
 }
 
 bool AllSleepForGood(const std::vector<TaskSample>& tasks, const World& world) {
@@ -199,7 +176,7 @@ std::optional<Deadlock> FindDeadlock(const World& world) {
   }
 
   const std::vector<TaskSample> second = LivingTasks(world);
-  if (!AllSleepForGood(second, world) || !NobodyRanBetween(first, second)) return std::nullopt;
+  if (!NobodyRanBetween(first, second)) return std::nullopt;
   return Graph(std::move(edges)).Order();
 }
 

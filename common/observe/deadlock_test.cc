@@ -216,6 +216,7 @@ TEST(Deadlock, OfAThreadThatReadsWhatItsOwnProcessShouldWrite) {
                         "the write end of pipe A is still open in process 1 itself "
                         "(descriptor 4)."));
   EXPECT_THAT(text, HasSubstr("waits in futex() for a lock"));
+  EXPECT_THAT(text, EndsWith("Nobody is left who could end this."));
 }
 
 TEST(Deadlock, OfManyProcessesNamesAFewAndCountsTheRest) {

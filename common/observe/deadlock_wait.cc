@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/sched.h>
+#include <signal.h>
 #include <sys/sem.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -21,6 +22,18 @@ namespace {
 
 constexpr std::size_t kPathLimit = 120;
 constexpr std::size_t kShownOperations = 4;
+
+bool IsStopped(const TaskSample& task, const World& world) {
+  return task.status.state == 'T' || world.stopped.contains(task.tid);
+}
+
+// A signal that would wake the task as soon as it came. Waits for the child of vfork(2) and stops
+// end by SIGKILL only (a stop by SIGCONT too, but that is never left pending).
+bool HasWakingSignal(const TaskSample& task, const World& world) {
+  const SignalState& signals = task.status.signals;
+  if (IsStopped(task, world) || task.status.state == 'D') return signals.pending.Has(SIGKILL);
+  return (signals.pending.bits & ~signals.blocked.bits) != 0;
+}
 
 std::string Number(std::uint64_t argument) { return std::to_string(static_cast<int>(argument)); }
 
@@ -62,9 +75,19 @@ bool DecodeWaitId(const TaskSample& task, const Census& process, const Members& 
   }
 }
 
+// The other kinds of clone return at once.
+bool HoldsTheParent(pid_t tid, const Blocked& blocked) {
+  std::uint64_t flags = CLONE_VFORK;
+  if (blocked.call == SYS_clone) flags = blocked.args[0];
+  if (blocked.call == SYS_clone3 && !ReadMemory(tid, blocked.args[0], &flags, sizeof(flags))) {
+    return false;
+  }
+  return (flags & CLONE_VFORK) != 0;
+}
+
 bool DecodeVfork(const TaskSample& task, const Census& process, const Members& members,
                  const World& world, WaitEdge& edge) {
-  if (!IsVforkWait(task.tid, *task.blocked)) return false;
+  if (!HoldsTheParent(task.tid, *task.blocked)) return false;
   // The child that borrows the parent's memory is the youngest.
   if (process.children.empty()) return false;
   const auto member = members.find(process.children.back().pid);
@@ -257,15 +280,13 @@ bool HasTimeout(const Blocked& blocked) {
   return rule->timeout == Timeout::kPointer ? value != 0 : static_cast<int>(value) >= 0;
 }
 
-bool IsVforkWait(pid_t tid, const Blocked& blocked) {
-  const CallRule* const rule = RuleOf(blocked.call);
-  if (rule == nullptr || rule->shape != Shape::kVfork) return false;
-  std::uint64_t flags = CLONE_VFORK;
-  if (blocked.call == SYS_clone) flags = blocked.args[0];
-  if (blocked.call == SYS_clone3 && !ReadMemory(tid, blocked.args[0], &flags, sizeof(flags))) {
-    return false;
-  }
-  return (flags & CLONE_VFORK) != 0;
+bool SleepsForGood(const TaskSample& task, const World& world) {
+  if (world.held.contains(task.tid) || HasWakingSignal(task, world)) return false;
+  if (IsStopped(task, world)) return true;
+  if (!task.blocked || HasTimeout(*task.blocked)) return false;
+  const CallRule* const rule = RuleOf(task.blocked->call);
+  if (rule == nullptr) return false;
+  return task.status.state == (rule->shape == Shape::kVfork ? 'D' : 'S');
 }
 
 Party PartyOf(const Census& process, const World& world) {
@@ -280,12 +301,11 @@ std::optional<WaitEdge> DecodeWait(const TaskSample& task, const Members& member
   WaitEdge edge;
   edge.waiter = PartyOf(members.at(task.pid), world);
   edge.waiter.inner_tid = task.status.inner_tid;
-  if (task.status.state == 'T' || world.stopped.contains(task.tid)) {
+  if (IsStopped(task, world)) {
     edge.aim = "for SIGCONT";
     return edge;
   }
-  if (!task.blocked || HasTimeout(*task.blocked)) return std::nullopt;
-  const CallRule* const rule = RuleOf(task.blocked->call);
+  const CallRule* const rule = task.blocked ? RuleOf(task.blocked->call) : nullptr;
   if (rule == nullptr) return std::nullopt;
   edge.call = rule->name;
   if (!DecodeCall(task, *rule, members, world, edge)) return std::nullopt;

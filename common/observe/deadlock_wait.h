@@ -29,8 +29,9 @@ using Members = std::map<pid_t, Census>;
 // True if the call may end by the clock.
 bool HasTimeout(const Blocked& blocked);
 
-// True if the call is one that holds a parent until its child execs or ends (vfork(2)).
-bool IsVforkWait(pid_t tid, const Blocked& blocked);
+// True if the thread sleeps in a call that is known here, or is stopped, and neither the clock nor
+// a signal already sent is going to wake it.
+bool SleepsForGood(const TaskSample& task, const World& world);
 
 // `size` bytes of the memory of a process; false if they cannot be read.
 bool ReadMemory(pid_t pid, std::uint64_t address, void* into, std::size_t size);
@@ -40,7 +41,7 @@ std::optional<std::string> ReadString(pid_t pid, std::uint64_t address);
 
 Party PartyOf(const Census& process, const World& world);
 
-// The wait of a thread that sleeps in a call, or that a signal has stopped.
+// The wait of a thread that SleepsForGood().
 std::optional<WaitEdge> DecodeWait(const TaskSample& task, const Members& members,
                                    const World& world);
 

@@ -254,6 +254,47 @@ TEST(NoDeadlock, OnATerminal) {
   EXPECT_EQ(AnswerWhenBlockedIn(process, {SYS_read}), kNone);
 }
 
+// A gate whose pipe is also held by the child, so that nothing shows that it is served from
+// outside.
+TEST(NoDeadlock, WhenAProcessRanBetweenTheTwoLooks) {
+  const Gate gate;
+  const Forked process([&] {
+    for (;;) gate.Wait();
+    return 0;
+  });
+  ASSERT_TRUE(gate.HasArrived(process.pid()));
+  World world{.processes = {process.pid()}};
+  ASSERT_TRUE(FindDeadlock(world).has_value());
+  const auto switches = [&] { return ReadStatus(process.pid())->voluntary_switches; };
+
+  // Names are asked for between the two looks.
+  bool ran = false;
+  world.name = [&](pid_t) {
+    const auto before = switches();
+    gate.Open();
+    ran = PollUntil([&] { return switches() > before; }) && gate.HasArrived(process.pid());
+    return std::string();
+  };
+
+  EXPECT_FALSE(FindDeadlock(world).has_value());
+  EXPECT_TRUE(ran);
+}
+
+TEST(NoDeadlock, WhenAProcessEndedBetweenTheTwoLooks) {
+  const Forked process([] { return ReadOwnPipe(); });
+  ASSERT_TRUE(WaitUntilBlockedIn(process.pid(), {SYS_read}));
+  World world{.processes = {process.pid()}};
+  ASSERT_TRUE(FindDeadlock(world).has_value());
+
+  world.name = [&](pid_t) {
+    Check(kill(process.pid(), SIGKILL), "kill");
+    EXPECT_TRUE(PollUntil([&] { return ReadStatus(process.pid())->ended(); }));
+    return std::string();
+  };
+
+  EXPECT_FALSE(FindDeadlock(world).has_value());
+}
+
 // Each of them sleeps most of the time, and often all seem to.
 void PassBallAround(int players) {
   StartAfresh();
