@@ -1,0 +1,336 @@
+// Exercise pipe.4: run_pipeline.
+
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <set>
+#include <sstream>
+
+#include "graders/pipe/expectations.h"
+#include "labs/pipe/pipe.h"
+
+namespace ipclab {
+namespace {
+
+using pipe::run_pipeline;
+
+EXERCISE(RunPipeline);
+
+// A pipeline as the checks write it: a line a stage, words between blanks.
+nlohmann::json Stages(const std::vector<std::string>& stages) {
+  return {{"stages", Join(stages, "\n")}};
+}
+
+// The same as run_pipeline takes it.
+class Argvs {
+ public:
+  explicit Argvs(const std::string& stages) {
+    std::istringstream lines(stages);
+    for (std::string line; std::getline(lines, line);) {
+      std::istringstream words(line);
+      words_.emplace_back();
+      for (std::string word; words >> word;) words_.back().push_back(word);
+    }
+    for (const std::vector<std::string>& words : words_) {
+      pointers_.emplace_back();
+      for (const std::string& word : words) pointers_.back().push_back(word.c_str());
+      pointers_.back().push_back(nullptr);
+    }
+    for (const std::vector<const char*>& argv : pointers_) argvs_.push_back(argv.data());
+  }
+  const char* const* const* get() const { return argvs_.data(); }
+  std::size_t size() const { return argvs_.size(); }
+
+ private:
+  std::vector<std::vector<std::string>> words_;
+  std::vector<std::vector<const char*>> pointers_;
+  std::vector<const char* const*> argvs_;
+};
+
+int Run(const Args& args, int in, int out) {
+  const Argvs argvs(args.Bytes("stages"));
+  std::vector<int> statuses(argvs.size() + 1, 0x7f7f7f7f);
+  const int result = STUDENT(run_pipeline)(argvs.get(), argvs.size(), in, out, statuses.data());
+  for (std::size_t i = 0; i < argvs.size(); ++i) {
+    Report("status" + std::to_string(i), statuses[i]);
+  }
+  return result == 0 ? 0 : 1;
+}
+
+// High copies of the standard descriptors, which survive exec if nobody takes care.
+constexpr int kIn = 7;
+constexpr int kOut = 8;
+
+bool CopyStandardDescriptors() {
+  return dup2(STDIN_FILENO, kIn) == kIn && dup2(STDOUT_FILENO, kOut) == kOut;
+}
+
+HELPER(RunsPipeline) { return Run(args, STDIN_FILENO, STDOUT_FILENO); }
+
+HELPER(RunsPipelineOnOtherDescriptors) {
+  if (!CopyStandardDescriptors()) return 99;
+  return Run(args, kIn, kOut);
+}
+
+HELPER(RunsPipelineWithoutStandardDescriptors) {
+  if (!CopyStandardDescriptors() || close(STDIN_FILENO) != 0) return 99;
+  if (args.Int("also_output") != 0 && close(STDOUT_FILENO) != 0) return 99;
+  return Run(args, kIn, kOut);
+}
+
+HELPER(RunsPipelineDeafToSigpipe) {
+  sigset_t sigpipe;
+  sigemptyset(&sigpipe);
+  sigaddset(&sigpipe, SIGPIPE);
+  if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || sigprocmask(SIG_BLOCK, &sigpipe, nullptr) != 0) {
+    return 99;
+  }
+  return Run(args, STDIN_FILENO, STDOUT_FILENO);
+}
+
+void NoticeNothing(int) {}
+
+HELPER(RunsPipelineWithHandler) {
+  struct sigaction action = {};
+  action.sa_handler = NoticeNothing;  // Without SA_RESTART.
+  if (sigaction(SIGUSR1, &action, nullptr) != 0) return 99;
+  return Run(args, STDIN_FILENO, STDOUT_FILENO);
+}
+
+HELPER(RunsPipelineWithUnflushedText) {
+  std::fputs(args.Bytes("text").c_str(), stdout);
+  const int result = Run(args, STDIN_FILENO, STDOUT_FILENO);
+  return std::fflush(stdout) == 0 ? result : 99;
+}
+
+HELPER(RunsPipelineFromSilentPipe) {
+  int silent[2];
+  if (pipe2(silent, O_CLOEXEC) != 0 || dup2(silent[0], kIn) != kIn) return 99;
+  return Run(args, kIn, STDOUT_FILENO);
+}
+
+HELPER(RunsPipelineOn) {
+  return Run(args, static_cast<int>(args.Int("in")), static_cast<int>(args.Int("out")));
+}
+
+// Stages that did not run as what they should: a program of their own, started by the caller.
+std::vector<std::string> WrongStages(const Sandbox& box, const Helper& caller,
+                                     const std::vector<std::string>& programs) {
+  std::vector<std::string> wrong;
+  for (const std::string& program : std::set<std::string>(programs.begin(), programs.end())) {
+    const auto wanted = std::ranges::count(programs, program);
+    const std::vector<Process> running = RunningProgram(box, program);
+    const auto ours = std::ranges::count(running, caller.pid(), &Process::parent);
+    if (ours >= wanted) continue;
+    wrong.push_back(std::to_string(ours) + " of " + std::to_string(wanted) + " processes `" +
+                    program + "` ran as children of the caller");
+  }
+  return wrong;
+}
+
+MATCHER(AreChildrenOfTheCaller, "every stage runs as a child of the caller") {
+  for (const std::string& stage : arg) *result_listener << "\n  " << stage;
+  return arg.empty();
+}
+
+TEST_F(RunPipeline, FeedsEachProgramFromTheOneBefore) {
+  Sandbox box({.watch = {Family::kWrite}});
+  const std::string word = RandomWord(12);
+
+  Helper caller = box.Start("RunsPipeline", Stages({"says " + word, "adds -end"}));
+
+  EXPECT_THAT(caller.Wait(), Exited(0));
+  EXPECT_THAT(caller.output(), SameBytesAs(word + "\n-end"));
+  EXPECT_THAT(box, CarriedByPipe(word.size() + 1));
+  EXPECT_THAT(WrongStages(box, caller, {"says", "adds"}), AreChildrenOfTheCaller());
+}
+
+TEST_F(RunPipeline, RunsOneStageOrMany) {
+  Sandbox box;
+  const std::string word = RandomWord(6);
+  const std::string input = RandomBytes(500);
+
+  Helper one = box.Start("RunsPipeline", Stages({"adds " + word}), {.input = input});
+  EXPECT_THAT(one.Wait(), Exited(0));
+  EXPECT_THAT(one.output(), SameBytesAs(input + word));
+
+  std::vector<std::string> stages;
+  for (const char letter : word) stages.push_back(std::string("adds ") + letter);
+  Helper six = box.Start("RunsPipeline", Stages(stages), {.input = input});
+  EXPECT_THAT(six.Wait(), Exited(0));
+  EXPECT_THAT(six.output(), SameBytesAs(input + word));
+  EXPECT_THAT(WrongStages(box, six, std::vector<std::string>(6, "adds")), AreChildrenOfTheCaller());
+}
+
+TEST_F(RunPipeline, RunsAllStagesAtTheSameTime) {
+  Sandbox box;
+  const std::string more_than_pipes_hold = RandomBytes(300'001);
+
+  Helper caller = box.Start("RunsPipeline", Stages({"copies", "copies", "copies"}),
+                            {.input = more_than_pipes_hold});
+
+  EXPECT_THAT(caller.Wait(), Exited(0));
+  EXPECT_THAT(caller.output(), SameBytesAs(more_than_pipes_hold));
+}
+
+TEST_F(RunPipeline, EndsTheWriterWhenItsReaderHasGone) {
+  Sandbox box;
+
+  Helper caller = box.Start("RunsPipeline", Stages({"endless", "first_line"}));
+
+  EXPECT_THAT(caller.Wait(), Exited(0));
+  EXPECT_THAT(StatusOf(caller, "status0"), SaysKilledBy(SIGPIPE)) << "stage 0, endless";
+  EXPECT_THAT(StatusOf(caller, "status1"), SaysExit(0)) << "stage 1, first_line";
+}
+
+TEST_F(RunPipeline, StartsStagesWithTheDefaultSigpipe) {
+  Sandbox box;
+
+  Helper caller = box.Start("RunsPipelineDeafToSigpipe", Stages({"endless", "first_line"}));
+
+  EXPECT_THAT(caller.Wait(), Exited(0));
+  EXPECT_THAT(StatusOf(caller, "status0"), SaysKilledBy(SIGPIPE))
+      << "stage 0, endless; the caller ignores and blocks SIGPIPE";
+  EXPECT_THAT(LeftBehind(box, caller.call()), NothingLeftBehind());
+}
+
+TEST_F(RunPipeline, GivesStagesNoOtherDescriptors) {
+  Sandbox box;
+
+  Helper caller =
+      box.Start("RunsPipelineOnOtherDescriptors", Stages({"says hello", "copies", "upper"}));
+
+  EXPECT_THAT(caller.Wait(), Exited(0));
+  EXPECT_THAT(caller.output(), SameBytesAs("HELLO\n"));
+  for (const Process& stage : box.Children()) {
+    EXPECT_THAT(StraysAtExec(box, stage), NoStrays());
+  }
+}
+
+TEST_F(RunPipeline, PutsEachStatusInItsSlot) {
+  Sandbox box;
+  const int code = static_cast<int>(RandomInt(10, 80));
+  const std::vector<int> gates = {HoldExit(box, code), HoldExit(box, code + 1),
+                                  HoldExit(box, code + 2)};
+  const auto leaves = [&](int i) { return "lets_go " + std::to_string(code + i); };
+
+  Helper caller = box.Start("RunsPipeline", Stages({leaves(0), leaves(1), leaves(2)}));
+  for (const int gate : gates) EXPECT_TRUE(box.WaitUntilHeld(gate)) << box.failure();
+
+  for (const int i : {2, 0, 1}) {  // The order in which the stages end.
+    EXPECT_TRUE(caller.WaitUntilBlockedIn(kWaits)) << box.failure();
+    const std::set<pid_t> stage = box.observer().Held(gates[i]);
+    box.Release(gates[i]);
+    for (const pid_t pid : stage) EXPECT_TRUE(WaitUntilEnded(box, pid));
+  }
+
+  EXPECT_THAT(caller.Wait(), Exited(0));
+  for (const int i : {0, 1, 2}) {
+    EXPECT_THAT(StatusOf(caller, "status" + std::to_string(i)), SaysExit(code + i))
+        << "stage " << i << "; the last stage ended first, the middle one last";
+  }
+}
+
+TEST_F(RunPipeline, GoesOnWaitingWhenASignalComes) {
+  Sandbox box;
+  const int code = static_cast<int>(RandomInt(10, 80));
+  const int gate = HoldExit(box, code);
+  const std::string leaves = "lets_go " + std::to_string(code);
+
+  Helper caller = box.Start("RunsPipelineWithHandler", Stages({leaves, "copies"}));
+  EXPECT_TRUE(box.WaitUntilHeld(gate)) << box.failure();
+  EXPECT_TRUE(caller.WaitUntilBlockedIn(kWaits)) << box.failure();
+  EXPECT_TRUE(Interrupt(box, caller, SIGUSR1));
+  box.Release(gate);
+
+  EXPECT_THAT(caller.Wait(), Exited(0));
+  EXPECT_THAT(StatusOf(caller, "status0"), SaysExit(code));
+  EXPECT_THAT(LeftBehind(box, caller.call()), NothingLeftBehind());
+}
+
+TEST_F(RunPipeline, ReportsAProgramThatCannotRun) {
+  Sandbox box;
+  const std::string nowhere = "no_" + RandomWord(8);
+  const std::string text = RandomWord(20);
+  nlohmann::json args = Stages({"copies", nowhere, "adds -end"});
+  args["text"] = text;
+
+  Helper caller = box.Start("RunsPipelineWithUnflushedText", args);
+
+  EXPECT_THAT(caller.Wait(), Exited(0));
+  EXPECT_FALSE(AnyChildStrayed(box))
+      << "a child came back from run_pipeline() into the caller's code after its exec had failed";
+  EXPECT_THAT(StatusOf(caller, "status1"), SaysExit(127)) << "stage 1, " << nowhere;
+  EXPECT_THAT(StatusOf(caller, "status2"), SaysExit(0)) << "stage 2, adds -end";
+  // The caller's text waited in its stdio buffer during the call and was flushed after it.
+  EXPECT_THAT(caller.output(), SameBytesAs("-end" + text));
+}
+
+TEST_F(RunPipeline, WorksWithoutStandardDescriptors) {
+  Sandbox box;
+  const std::string word = RandomWord(12);
+  for (const int also_output : {0, 1}) {
+    nlohmann::json args = Stages({"says " + word, "copies", "adds -end"});
+    args["also_output"] = also_output;
+
+    Helper caller = box.Start("RunsPipelineWithoutStandardDescriptors", args);
+
+    EXPECT_THAT(caller.Wait(), Exited(0));
+    EXPECT_THAT(caller.output(), SameBytesAs(word + "\n-end"))
+        << (also_output != 0 ? "called with descriptors 0 and 1 closed"
+                             : "called with descriptor 0 closed");
+  }
+}
+
+TEST_F(RunPipeline, EndsWhatItStartedWhenItCannotGoOn) {
+  const std::vector<std::string> stages = {"copies", "copies", "copies", "copies"};
+  {
+    Sandbox box;
+    Helper caller = box.Start("RunsPipelineFromSilentPipe", Stages(stages));
+    FailFrom(box, caller, {Family::kFork}, 3, EAGAIN);
+    EXPECT_THAT(caller.Wait(), Exited(1)) << "the third fork() fails";
+    EXPECT_THAT(caller.call(), FailedWith(EAGAIN)) << "the third fork() fails";
+    EXPECT_THAT(LeftBehind(box, caller.call()), NothingLeftBehind()) << "the third fork() fails";
+  }
+  Sandbox box({.watch = {Family::kPipe, Family::kSocket}});
+  Helper caller = box.Start("RunsPipelineFromSilentPipe", Stages(stages));
+  FailFrom(box, caller, {Family::kPipe, Family::kSocket}, 2, EMFILE);
+  EXPECT_THAT(caller.Wait(), Exited(1)) << "the second pipe() fails";
+  EXPECT_THAT(caller.call(), FailedWith(EMFILE)) << "the second pipe() fails";
+  EXPECT_THAT(LeftBehind(box, caller.call()), NothingLeftBehind()) << "the second pipe() fails";
+}
+
+TEST_F(RunPipeline, RefusesWrongArguments) {
+  Sandbox box;
+  const auto run = [&](const std::vector<std::string>& stages, int in, int out) {
+    nlohmann::json args = Stages(stages);
+    args["in"] = in;
+    args["out"] = out;
+    Helper caller = box.Start("RunsPipelineOn", args);
+    EXPECT_THAT(caller.Wait(), Exited(1));
+    EXPECT_THAT(LeftBehind(box, caller.call()), NothingLeftBehind());
+    return caller.call();
+  };
+
+  EXPECT_THAT(run({}, 0, 1), FailedWith(EINVAL)) << "n is 0";
+  EXPECT_THAT(run({"says hello", " "}, 0, 1), FailedWith(EINVAL)) << "stage 1 has no argv[0]";
+  EXPECT_THAT(run({"says hello", "copies"}, 3, 1), FailedWith(EBADF)) << "in_fd 3 is closed";
+  EXPECT_THAT(run({"says hello", "copies"}, 0, 3), FailedWith(EBADF)) << "out_fd 3 is closed";
+}
+
+TEST_F(RunPipeline, LeavesNothingBehind) {
+  Sandbox box;
+
+  Helper caller = box.Start("RunsPipeline", Stages({"says hello", "copies", "first_line"}));
+  EXPECT_THAT(caller.Wait(), Exited(0));
+  EXPECT_THAT(caller.Leftovers(), NothingLeftBehind());
+
+  Helper failing = box.Start("RunsPipeline", Stages({"copies", "no_" + RandomWord(8), "copies"}));
+  EXPECT_THAT(failing.Wait(), Exited(0));
+  EXPECT_THAT(failing.Leftovers(), NothingLeftBehind());
+}
+
+}  // namespace
+}  // namespace ipclab
