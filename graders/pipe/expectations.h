@@ -127,6 +127,26 @@ inline int HoldExit(Sandbox& box, int code) {
   return box.AddRule({.family = Family::kExit, .where = where, .hold = true});
 }
 
+// For rules: calls that the helper itself makes in a student's function, or that processes make
+// which were born in one.
+inline auto InCaller(const Sandbox& box) {
+  return [&box](const Event& event) {
+    return !event.function.empty() && box.observer().process(event.pid).helper;
+  };
+}
+inline auto InChildren(const Sandbox& box) {
+  return [&box](const Event& event) {
+    return !event.function.empty() && !box.observer().process(event.pid).helper;
+  };
+}
+
+// How often `word` stands in `text`.
+inline int Occurrences(const std::string& word, const std::string& text) {
+  int count = 0;
+  for (auto at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) ++count;
+  return count;
+}
+
 }  // namespace ipclab
 
 #endif  // IPCLAB_GRADERS_PIPE_EXPECTATIONS_H_

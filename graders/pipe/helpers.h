@@ -1,0 +1,124 @@
+// What helpers of this lab do around the student's call. All of it but HoldAtGate runs in the box.
+//
+//   HELPER(ReadsFromAnother) {
+//     PipeEnds line = MakePipe();
+//     Beside writer([&] { Gate(); WriteHere(line.write.get(), "late"); });
+//     STUDENT(read_full)(...);
+//     return 0;
+//   }  // `writer` is waited for here.
+//
+// A helper gives back all it took: what it leaves open is listed as the submission's leftover.
+
+#ifndef IPCLAB_GRADERS_PIPE_HELPERS_H_
+#define IPCLAB_GRADERS_PIPE_HELPERS_H_
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <string>
+#include <string_view>
+
+#include "common/base/fd.h"
+#include "common/grading/exercise.h"
+
+namespace ipclab {
+
+// A descriptor that is never open: no helper has that many.
+constexpr int kClosedFd = 700;
+
+// A child of the helper's own that runs `body`.
+class Beside {
+ public:
+  template <typename Body>
+  explicit Beside(Body body) : pid_(Check(fork(), "fork")) {
+    if (pid_ != 0) return;
+    body();
+    _exit(0);
+  }
+  ~Beside() { Join(); }
+  Beside(const Beside&) = delete;
+  Beside& operator=(const Beside&) = delete;
+
+  void Join() {
+    while (pid_ > 0 && waitpid(pid_, nullptr, 0) == -1 && errno == EINTR) {
+    }
+    pid_ = -1;
+  }
+
+ private:
+  pid_t pid_;
+};
+
+// Here a process of the helper's own waits until the check lets it on; see HoldAtGate. The call
+// asks whether the process itself exists, which it does.
+inline void Gate() { Check(kill(getpid(), 0), "kill"); }
+
+// Holds whoever comes to the n-th Gate(). The box must watch Family::kSignalSend.
+inline int HoldAtGate(Sandbox& box, int nth = 1) {
+  const auto where = [](const Event& event) {
+    return event.function.empty() && event.args[1] == 0;
+  };
+  return box.AddRule({.family = Family::kSignalSend, .nth = nth, .where = where, .hold = true});
+}
+
+// The action of a signal, for as long as this lives.
+class Action {
+ public:
+  Action(int signal, void (*handler)(int)) : signal_(signal) {
+    struct sigaction action {};
+    action.sa_handler = handler;  // Without SA_RESTART: calls end with EINTR.
+    Check(sigaction(signal, &action, &old_), "sigaction");
+  }
+  ~Action() { sigaction(signal_, &old_, nullptr); }
+  Action(const Action&) = delete;
+  Action& operator=(const Action&) = delete;
+
+ private:
+  const int signal_;
+  struct sigaction old_ {};
+};
+
+inline void DoNothing(int) {}
+
+// For pipes that hold it all and files.
+inline void WriteHere(int fd, std::string_view bytes) {
+  const ssize_t put = Check(write(fd, bytes.data(), bytes.size()), "write");
+  if (static_cast<std::size_t>(put) != bytes.size()) throw GraderError("a short write");
+}
+
+// Up to end of file, or as many bytes as are wanted.
+inline std::string ReadHere(int fd, std::size_t wanted = std::string::npos) {
+  std::string all;
+  std::string buffer(1 << 16, '\0');
+  while (all.size() < wanted) {
+    const std::size_t most = std::min(buffer.size(), wanted - all.size());
+    const ssize_t got = Check(read(fd, buffer.data(), most), "read");
+    if (got == 0) break;
+    all.append(buffer, 0, static_cast<std::size_t>(got));
+  }
+  return all;
+}
+
+// How many bytes a pipe holds now, and how many it can hold.
+inline int BytesIn(int fd) {
+  int bytes = 0;
+  Check(ioctl(fd, FIONREAD, &bytes), "ioctl(FIONREAD)");
+  return bytes;
+}
+inline int CapacityOf(int fd) { return Check(fcntl(fd, F_GETPIPE_SZ), "fcntl(F_GETPIPE_SZ)"); }
+
+inline void SetFlags(int fd, int flags) { Check(fcntl(fd, F_SETFL, flags), "fcntl(F_SETFL)"); }
+
+// The smallest pipe there is: one page.
+inline PipeEnds MakeSmallPipe() {
+  PipeEnds line = MakePipe();
+  Check(fcntl(line.write.get(), F_SETPIPE_SZ, 1), "fcntl(F_SETPIPE_SZ)");
+  return line;
+}
+
+}  // namespace ipclab
+
+#endif  // IPCLAB_GRADERS_PIPE_HELPERS_H_
