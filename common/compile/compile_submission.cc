@@ -53,7 +53,7 @@ ExitCode Run(const Order& order) {
 
   const std::string said =
       (compiled.reason.empty() ? "" : compiled.reason + "\n") + compiled.diagnostics;
-  std::cerr << said;
+  if (!order.allow_failure) std::cerr << said;
   if (!order.diagnostics.empty()) WriteText(order.diagnostics, said);
   if (compiled.outcome == CompileOutcome::kOk) {
     const std::string library = "/proc/self/fd/" + std::to_string(compiled.library.get());
