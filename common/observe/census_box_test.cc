@@ -6,6 +6,7 @@
 #include <mqueue.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -124,6 +125,27 @@ TEST_F(InsideABox, DeadlocksAreExplainedWithInnerIds) {
       "end of pipe A is still open in process 3 itself (descriptor 4) and also in process 2 "
       "(descriptor 4), so end of file can never come. Process 2 waits in wait4() for process "
       "3.");
+}
+
+// Somebody outside may hold the lock on a file that is mounted from there.
+TEST_F(InsideABox, LocksOnReadOnlyFilesProveNothing) {
+  const Directory directory;
+  const std::string& path = directory.path();
+  const Forked launcher([&] {
+    return InNamespaces([&] {
+      if (mount(path.c_str(), path.c_str(), nullptr, MS_BIND, nullptr) != 0 ||
+          mount(nullptr, path.c_str(), nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY, nullptr) != 0) {
+        return kRefused;
+      }
+      const int first = open(path.c_str(), O_RDONLY), second = open(path.c_str(), O_RDONLY);
+      if (flock(first, LOCK_EX) != 0) return kRefused;
+      return flock(second, LOCK_EX);
+    });
+  });
+  const pid_t body = BodyOf(launcher);
+  if (body == 0 || !WaitUntilBlockedIn(body, {SYS_flock})) GTEST_SKIP() << "no mounts here";
+
+  EXPECT_EQ(DeadlockNow({.processes = {body}}), "no deadlock");
 }
 
 TEST_F(InsideABox, QueuesOfPosixShowWithTheirBytes) {

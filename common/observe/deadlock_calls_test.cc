@@ -33,6 +33,7 @@ namespace ipclab {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 TEST(Deadlock, OfAProcessThatLocksAMutexAgain) {
@@ -82,6 +83,22 @@ TEST(Deadlock, OfAParentOfVforkWhoseChildNeverExecs) {
       ProvedDeadlock(parent.pid()),
       "Process 2 (child 2) waits in pause() for a signal. Process 1 (parent) waits in vfork() "
       "until its child calls exec or ends (process 2). Nobody is left who could end this.");
+}
+
+TEST(Deadlock, OfVforkSaysNothingOfSignalsThatWait) {
+  const Forked parent([] {
+    signal(SIGUSR1, [](int) {});
+    const pid_t child = vfork();
+    if (child == 0) {
+      pause();
+      _exit(0);
+    }
+    return 0;
+  });
+  ASSERT_TRUE(WaitUntilBlockedIn(parent.pid(), {SYS_vfork, SYS_clone}));
+  Check(kill(parent.pid(), SIGUSR1), "kill");
+
+  EXPECT_THAT(ProvedDeadlock(parent.pid()), Not(HasSubstr("SIGUSR1")));
 }
 
 TEST(Deadlock, OfASpawnedChildThatOpensAFifoAlone) {

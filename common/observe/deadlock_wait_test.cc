@@ -2,10 +2,12 @@
 
 #include "common/observe/deadlock_wait.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "common/observe/blocked.h"
 
@@ -89,6 +91,23 @@ TEST(SleptUntil, NeedsTheSameCallStateAndSwitches) {
   later.off_cpu = false;
   EXPECT_FALSE(first.SleptUntil(later));
   EXPECT_FALSE(later.SleptUntil(first));
+}
+
+TEST(DecodeWait, TakesFcntlForALockOnlyIfItIsOne) {
+  Descriptor file;
+  file.number = 0;
+  file.target = "/dev/null";
+  Census process;
+  process.pid = getpid();
+  process.descriptors = {file};
+  const Members members = {{getpid(), process}};
+  TaskSample task = Asleep('S', SYS_fcntl);
+  task.pid = getpid();
+
+  task.blocked->args[1] = F_SETLKW;
+  EXPECT_TRUE(DecodeWait(task, members, World{}).has_value());
+  task.blocked->args[1] = F_GETFL;
+  EXPECT_FALSE(DecodeWait(task, members, World{}).has_value());
 }
 
 }  // namespace
