@@ -1,5 +1,6 @@
 // Main of tests that make boxes: the binary is also the stage and the programs of its boxes.
-// IPCLAB_TEST_SUBMISSION names a shared object for them, and the isolation is probed as ever.
+// IPCLAB_TEST_SUBMISSION names a shared object for them. The isolation is probed as ever, unless
+// IPCLAB_TEST_PRACTICE asks for boxes without namespaces.
 
 #include <gmock/gmock.h>
 #include <sys/auxv.h>
@@ -24,8 +25,12 @@ int main(int argc, char** argv) {
   if (const ProgramBody program = FindProgram(path)) return program(argc, argv);
 
   testing::InitGoogleMock(&argc, argv);
-  const Isolation isolation = ProbeIsolation();
-  std::printf("isolation: %s %s\n", isolation.mode.c_str(), isolation.detail.c_str());
+  if (std::getenv("IPCLAB_TEST_PRACTICE") != nullptr) {
+    Session::Get().confine = false;
+  } else {
+    const Isolation isolation = ProbeIsolation();
+    std::printf("isolation: %s %s\n", isolation.mode.c_str(), isolation.detail.c_str());
+  }
   if (const char* const submission = std::getenv("IPCLAB_TEST_SUBMISSION")) {
     Session::Get().submission = Fd(Check(open(submission, O_RDONLY | O_CLOEXEC), submission));
   }

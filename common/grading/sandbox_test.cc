@@ -15,10 +15,11 @@ namespace {
 using made_up::does;
 using made_up::not_written;
 using testing::Contains;
+using testing::ContainsRegex;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using testing::StartsWith;
+using testing::MatchesRegex;
 
 HELPER(Does) {
   const std::string what = args.Bytes("what");
@@ -106,14 +107,14 @@ TEST(SandboxCensus, NamesADescriptorAndAZombieLeftBehind) {
   Helper helper = StartDoes(box, "leak");
   EXPECT_THAT(helper.Wait(), Exited(0));
   EXPECT_THAT(helper.Leftovers(), ElementsAre("descriptor 4, write end of pipe A, is still open",
-                                              HasSubstr("zombie child 3 (not waited for)")));
+                                              MatchesRegex("zombie child [0-9]+ .not waited for.")));
 }
 
 TEST(SandboxCensus, NamesAChildThatStillRuns) {
   Sandbox box;
   Helper helper = StartDoes(box, "leave a child");
   helper.Wait();
-  EXPECT_THAT(helper.Leftovers(), Contains(StartsWith("child 3 still running")));
+  EXPECT_THAT(helper.Leftovers(), Contains(ContainsRegex("child [0-9]+ still running")));
 }
 
 TEST(SandboxCensus, NamesASignalActionThatChanged) {

@@ -1,0 +1,146 @@
+// What a check costs: medians with spread, all from one run on this machine.
+//
+//   bench [--rounds N]
+//
+// A table on standard output; ratios compare with the line they name, because absolute times differ
+// between machines and hours.
+
+#include <spawn.h>
+#include <sys/auxv.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+
+#include "common/grading/sandbox.h"
+#include "common/sandbox/helper.h"
+#include "common/sandbox/stage.h"
+
+namespace ipclab {
+namespace {
+
+constexpr int kCalls = 2000;
+
+HELPER(DoesNothing) { return 0; }
+
+HELPER(WaitsForItself) {
+  int ends[2];
+  if (pipe(ends) == -1) return 1;
+  char c;
+  return static_cast<int>(read(ends[0], &c, 1));
+}
+
+// Reports nanoseconds a call.
+HELPER(MakesCalls) {
+  const auto start = Clock::now();
+  for (int i = 0; i < kCalls; ++i) {
+    if (write(STDOUT_FILENO, "", 0) == -1) return 1;
+  }
+  const std::chrono::nanoseconds took = Clock::now() - start;
+  Report("ns", took.count() / kCalls);
+  return 0;
+}
+
+using Sample = std::vector<double>;  // In the row's unit.
+
+double Milliseconds(Clock::duration duration) {
+  return std::chrono::duration<double, std::milli>(duration).count();
+}
+
+template <typename Work>
+Sample Time(int rounds, const Work& work) {
+  Sample sample;
+  work();  // Warms up.
+  for (int i = 0; i < rounds; ++i) {
+    const auto start = Clock::now();
+    work();
+    sample.push_back(Milliseconds(Clock::now() - start));
+  }
+  std::sort(sample.begin(), sample.end());
+  return sample;
+}
+
+double Median(const Sample& sample) { return sample[sample.size() / 2]; }
+
+void Print(const char* what, const Sample& sample, const char* unit, double base,
+           const char* base_name) {
+  std::printf("%-46s %9.3f %s  (%.3f to %.3f)", what, Median(sample), unit, sample.front(),
+              sample.back());
+  if (base > 0) std::printf("  %.1f x %s", Median(sample) / base, base_name);
+  std::printf("\n");
+}
+
+void Exec(std::vector<const char*> words) {
+  words.push_back(nullptr);
+  pid_t pid = -1;
+  const int error = posix_spawn(&pid, words[0], nullptr, nullptr,
+                                const_cast<char* const*>(words.data()), environ);
+  if (error != 0) throw SystemError(error, words[0]);
+  Check(waitpid(pid, nullptr, 0), "waitpid");
+}
+
+Sample CostOfACall(int rounds, const std::vector<Family>& watch) {
+  Sample sample;
+  for (int i = 0; i < rounds; ++i) {
+    Sandbox box({.watch = watch});
+    Helper helper = box.Start("MakesCalls");
+    helper.Wait();
+    sample.push_back(static_cast<double>(helper.Reported("ns")) / 1000);
+  }
+  std::sort(sample.begin(), sample.end());
+  return sample;
+}
+
+void Run(int rounds) {
+  const Sample exec = Time(rounds, [] { Exec({"/bin/true"}); });
+  const double base = Median(exec);
+  Print("fork and exec of /bin/true", exec, "ms", 0, "");
+  Print("bwrap --unshare-all /bin/true",
+        Time(rounds, [] { Exec({"/usr/bin/bwrap", "--unshare-all", "--ro-bind", "/", "/", "/bin/true"}); }),
+        "ms", base, "exec");
+  Print("a box, start to gone", Time(rounds, [] { Sandbox box; }), "ms", base, "exec");
+  Print("a box with one helper",
+        Time(rounds,
+             [] {
+               Sandbox box;
+               box.Start("DoesNothing").Wait();
+             }),
+        "ms", base, "exec");
+  Print("a deadlock, from the box's start to its proof",
+        Time(rounds,
+             [] {
+               Sandbox box;
+               const Ending ending = box.Start("WaitsForItself").Wait();
+               if (ending.kind != Ending::Kind::kDeadlock) throw GraderError(ending.text);
+             }),
+        "ms", base, "exec");
+  const Sample unwatched = CostOfACall(rounds, {});
+  Print("a system call, not watched", unwatched, "us", 0, "");
+  Print("a system call, watched", CostOfACall(rounds, {Family::kWrite}), "us", Median(unwatched),
+        "unwatched");
+  rusage usage{};
+  Check(getrusage(RUSAGE_SELF, &usage), "getrusage");
+  std::printf("%-46s %9.1f MiB\n", "memory of this process, at most",
+              static_cast<double>(usage.ru_maxrss) / 1024);
+}
+
+}  // namespace
+}  // namespace ipclab
+
+int main(int argc, char** argv) {
+  using namespace ipclab;
+  if (IsStage()) RunStage([](std::string_view) { return std::string(); });
+  CLI::App app("Measures what a box, a deadlock proof and a watched call cost.");
+  int rounds = 50;
+  app.add_option("--rounds", rounds, "measurements of each row")->check(CLI::Range(1, 10000));
+  CLI11_PARSE(app, argc, argv);
+  try {
+    Run(rounds);
+  } catch (const GraderError& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 3;
+  }
+}
