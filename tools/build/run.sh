@@ -1,0 +1,3 @@
+#!/bin/sh
+# Runs a program as a Bazel test: run.sh PROGRAM [ARGUMENT...]
+exec "$@"
