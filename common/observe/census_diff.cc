@@ -47,8 +47,9 @@ void DiffDescriptors(const Census& before, const Census& after, ObjectNames& nam
       lines.push_back(Numbered(old) + ", " + names.End(old) +
                       ", was closed although it belonged to the caller");
     } else if (!now->SameObject(old) || now->access != old.access) {
-      lines.push_back(Numbered(old) + " was replaced: was " + names.End(old) + ", is " +
-                      names.End(*now));
+      // In this order, so that the older pipe gets the first letter.
+      const std::string was = names.End(old);
+      lines.push_back(Numbered(old) + " was replaced: was " + was + ", is " + names.End(*now));
     } else {
       DiffFlags(old, *now, lines);
     }
@@ -61,16 +62,11 @@ void DiffDescriptors(const Census& before, const Census& after, ObjectNames& nam
 }
 
 void DiffChildren(const Census& before, const Census& after, Lines& lines) {
+  // A child that was there before is not this call's, whatever has become of it.
   std::set<pid_t> known;
-  for (const Child& child : before.children) {
-    if (!child.zombie()) known.insert(child.pid);
-  }
+  for (const Child& child : before.children) known.insert(child.pid);
   for (const Child& child : after.children) {
-    // A child that was there before and has since ended is its own business.
     if (known.contains(child.pid)) continue;
-    const bool was_zombie = std::ranges::any_of(
-        before.children, [&](const Child& old) { return old.pid == child.pid && old.zombie(); });
-    if (was_zombie) continue;
     const std::string id = std::to_string(child.inner_pid);
     if (child.zombie()) {
       lines.push_back("zombie child " + id + " (not waited for)");

@@ -187,6 +187,10 @@ TEST(TreeLeftovers, NameWhatCameWhatWentAndWhatWasReplaced) {
   EXPECT_THAT(Leftovers(nothing, fifo), ElementsAre(there));
   EXPECT_THAT(Leftovers(fifo, nothing), ElementsAre(gone));
   EXPECT_THAT(Leftovers(fifo, fifo), IsEmpty());
+
+  std::vector<TreeEntry> another = fifo;
+  another[0].inode += 1;
+  EXPECT_THAT(Leftovers(fifo, another), ElementsAre(there, gone));
 }
 
 }  // namespace
