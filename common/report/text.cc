@@ -288,7 +288,9 @@ void Writer::Footer(const RunResult& run) {
 }
 
 std::string Writer::Run(const RunResult& run) {
-  if (run.isolation.mode == "practice") {
+  const bool graded = std::any_of(run.labs.begin(), run.labs.end(),
+                                  [](const LabResult& lab) { return lab.error.empty(); });
+  if (graded && run.isolation.mode == "practice") {
     Hanging("", fmt::format(fmt::runtime(words_.practice), run.isolation.detail));
     if (!run.isolation.fix.empty()) {
       Hanging("", fmt::format(fmt::runtime(words_.to_fix), run.isolation.fix));

@@ -18,6 +18,8 @@ build() {
   mkdir -p "$root/.lab"
   progress=--noshow_progress
   if [ -t 2 ]; then
+    # Even with nothing to do, Bazel's progress leaves a line behind.
+    ! run_bazel build --noshow_progress --check_up_to_date "$@" >/dev/null 2>&1 || return 0
     progress=--show_progress
   elif [ ! -e "${links}bin/common/cli/lab" ]; then
     say "building for the first time; this takes a minute"

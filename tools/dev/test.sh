@@ -21,5 +21,5 @@ run_tests() {
   status=0
   run_bazel test "$progress" --keep_going --test_output=errors --test_summary=terse ${filter:+"$filter"} \
     --build_event_json_file="$events" "$@" || status=$?
-  python3 "$root/tools/dev/test_summary.py" "$events" "$status"
+  /usr/bin/python3 "$root/tools/dev/test_summary.py" "$events" "$status"
 }
