@@ -66,7 +66,8 @@ class SpawnActions {
   SpawnActions(const SpawnActions&) = delete;
   SpawnActions& operator=(const SpawnActions&) = delete;
 
-  pid_t Spawn(const ChildPlan& plan) const {
+  pid_t Spawn(const ChildPlan& plan) {
+    CheckSpawn(posix_spawn_file_actions_addchdir_np(&actions_, plan.folder.c_str()), "addchdir");
     const std::vector<char*> argv = Pointers(plan.argv);
     const std::vector<char*> environment = Pointers(plan.environment);
     pid_t pid = -1;

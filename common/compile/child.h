@@ -20,6 +20,7 @@ struct ChildPlan {
 
   std::vector<std::string> argv;  // argv[0] is a path.
   std::vector<std::string> environment;
+  std::string folder = "/";  // Its working directory.
   std::vector<int> fds;  // Become its descriptors kFirstFd, kFirstFd + 1, ...; others it gets none.
   std::size_t output_limit = std::size_t{1} << 20;
   std::chrono::milliseconds wall{60000};

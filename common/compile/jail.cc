@@ -82,7 +82,8 @@ std::vector<std::string> BubblewrapCommand(const JailJob& job, int first_file) {
     }
   }
   Append(argv, {"--dev-bind", "/dev/null", "/dev/null"});
-  Append(argv, {"--size", std::to_string(4 * job.limits.file_bytes), "--tmpfs", "/tmp"});
+  Append(argv, {"--size", std::to_string(4 * job.limits.file_bytes), "--tmpfs", "/tmp", "--dir",
+                kJailFolder});
   for (std::size_t i = 0; i < job.files.size(); ++i) {
     Append(argv, {"--file", std::to_string(first_file + static_cast<int>(i)),
                   std::string(kJailFolder) + "/" + job.files[i].name});
@@ -163,6 +164,7 @@ JailRun RunWithoutJail(const JailJob& job) {
   plan.argv = LimitedCommand(job, {scratch.path(), scratch.path() + "/result.so"});
   plan.environment = kEnvironment;
   plan.environment.back() = "TMPDIR=" + scratch.path();
+  plan.folder = scratch.path();
   plan.output_limit = job.limits.file_bytes + 1;
   plan.wall = job.limits.wall;
   return Judge(RunChild(plan));

@@ -10,7 +10,10 @@ def _patched_source_impl(ctx):
         mnemonic = "PatchSource",
         progress_message = "Patching %s" % result.short_path,
     )
-    return [DefaultInfo(files = depset([result]))]
+    return [DefaultInfo(
+        files = depset([result]),
+        runfiles = ctx.runfiles(files = [result]),
+    )]
 
 patched_source = rule(
     implementation = _patched_source_impl,
