@@ -61,6 +61,8 @@ class Spawn {
   }
 
   pid_t Run(const std::vector<std::string>& arguments) {
+    // Also what a caller of ours left open for us to inherit.
+    CheckCall(posix_spawn_file_actions_addclosefrom_np(&actions_, kLibraryFd + 1), "addclosefrom");
     static const char* const kEnvironment[] = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", nullptr};
     std::vector<char*> argv;
     for (const std::string& argument : arguments)
