@@ -75,6 +75,7 @@ struct WaitObject {
   std::string target;           // For ObjectNames.
   bool pipe = false;            // A FIFO too.
   bool reads = false;           // Waits for something to read, else for room to write.
+  bool full = false;            // A pipe known to be full.
   std::vector<Holder> holders;  // Of the other end of a pipe.
 };
 

@@ -14,6 +14,7 @@
 #include <sys/ptrace.h>
 #include <sys/select.h>
 #include <sys/sem.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -204,6 +205,49 @@ TEST(Deadlock, OfEpollWithoutTimeout) {
 
   EXPECT_THAT(ProvedDeadlock(parent.pid()),
               StartsWith("Process 1 (parent) waits in epoll_wait() on descriptor 3, pipe A, for"));
+}
+
+TEST(Deadlock, OfSpliceNamesBothSides) {
+  const Forked parent([] {
+    StartAfresh();
+    const RawPipe from = OpenPipe(), to = OpenPipe();
+    return static_cast<int>(splice(from.read_end, nullptr, to.write_end, nullptr, 1, 0));
+  });
+
+  EXPECT_EQ(
+      ProvedDeadlock(parent.pid()),
+      "Process 1 (parent) waits in splice() on descriptor 3, pipe A, for bytes or end of file; "
+      "the write end of pipe A is still open in process 1 itself (descriptor 4), so end of "
+      "file can never come, or on descriptor 6, pipe B, for room; the read end of pipe B is "
+      "still open in process 1 itself (descriptor 5), so nobody else will make room.");
+}
+
+TEST(Deadlock, OfSendfileIntoAFullPipe) {
+  const Forked parent([] {
+    StartAfresh();
+    const RawPipe pipe = OpenPipe();
+    const int file = open("/proc/self/exe", O_RDONLY);
+    FillPipe(pipe.write_end);
+    return static_cast<int>(sendfile(pipe.write_end, file, nullptr, 1));
+  });
+
+  EXPECT_THAT(
+      ProvedDeadlock(parent.pid()),
+      StartsWith("Process 1 (parent) waits in sendfile() on descriptor 4, pipe A, for room"));
+}
+
+TEST(Deadlock, OfSpliceWhoseInputHasEnded) {
+  const Forked parent([] {
+    StartAfresh();
+    const RawPipe from = OpenPipe(), to = OpenPipe();
+    if (WriteByte(from.write_end) != 0) return 1;
+    close(from.write_end);
+    FillPipe(to.write_end);
+    return static_cast<int>(splice(from.read_end, nullptr, to.write_end, nullptr, 1, 0));
+  });
+
+  EXPECT_THAT(ProvedDeadlock(parent.pid()),
+              StartsWith("Process 1 (parent) waits in splice() on descriptor 6, pipe A, for room"));
 }
 
 TEST(Deadlock, OfPollOnNothing) {

@@ -75,7 +75,8 @@ class Writer {
     if (!object.pipe)
       return text + (object.reads ? ", for something to read" : ", for room to write");
     text += object.reads ? ", for bytes or end of file; the write end of " + name + " is "
-                         : ", for room, because it is full; the read end of " + name + " is ";
+                         : std::string(", for room") + (object.full ? ", because it is full" : "") +
+                               "; the read end of " + name + " is ";
     return text + Holders(object, waiter);
   }
 

@@ -189,8 +189,11 @@ bool DecodeObjects(const TaskSample& task, Shape shape, const Members& members, 
                       .target = descriptor->target,
                       .pipe = descriptor->IsPipe(),
                       .reads = want.reads && descriptor->Readable(),
+                      .full = false,
                       .holders = {}};
     if (object.pipe) {
+      // Of a copy it is not known which side it waits for.
+      object.full = !object.reads && shape != Shape::kCopy;
       object.holders = HoldersOfOtherEnd(*descriptor, object.reads, members, world);
       if (object.holders.empty() && shape == Shape::kCopy) continue;
       // An end that nobody holds would have ended the wait: somebody outside holds it.

@@ -9,7 +9,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <optional>
+
 #include "common/observe/blocked.h"
+#include "common/observe/census.h"
 
 namespace ipclab::deadlock {
 namespace {
@@ -108,6 +111,28 @@ TEST(DecodeWait, TakesFcntlForALockOnlyIfItIsOne) {
   EXPECT_TRUE(DecodeWait(task, members, World{}).has_value());
   task.blocked->args[1] = F_GETFL;
   EXPECT_FALSE(DecodeWait(task, members, World{}).has_value());
+}
+
+TEST(DecodeWait, TakesCloneForVforkOnlyByItsFlags) {
+  Child child;
+  child.pid = 8;
+  child.inner_pid = 3;
+  Census parent;
+  parent.pid = 7;
+  parent.inner_pid = 2;
+  parent.children = {child};
+  Census young;
+  young.pid = 8;
+  young.inner_pid = 3;
+  const Members members = {{7, parent}, {8, young}};
+  TaskSample task = Asleep('D', SYS_clone);
+  task.pid = 7;
+
+  EXPECT_FALSE(DecodeWait(task, members, World{}).has_value());
+  task.blocked->args[0] = CLONE_VM | CLONE_VFORK;
+  const std::optional<WaitEdge> edge = DecodeWait(task, members, World{});
+  ASSERT_TRUE(edge.has_value());
+  EXPECT_EQ(edge->needs.at(0).inner_pid, 3);
 }
 
 }  // namespace
