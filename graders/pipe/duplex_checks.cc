@@ -8,6 +8,7 @@
 #include <cstdio>
 
 #include "graders/pipe/expectations.h"
+#include "graders/pipe/helpers.h"
 #include "labs/pipe/pipe.h"
 
 namespace ipclab {
@@ -178,12 +179,8 @@ HELPER(StopsTwice) {
   return std::fflush(stdout) == 0 ? 0 : 99;
 }
 
-void OnSignalNothing(int) {}
-
 HELPER(StopsWithHandler) {
-  struct sigaction action = {};
-  action.sa_handler = OnSignalNothing;  // Without SA_RESTART.
-  if (sigaction(SIGUSR1, &action, nullptr) != 0) return 99;
+  const Action handler(SIGUSR1, DoNothing);
   pipe::Duplex talk = {};
   if (Start(args, &talk) != 0) return 1;
   int status = 0x7f7f7f7f;

@@ -7,6 +7,7 @@
 #ifndef IPCLAB_GRADERS_PIPE_EXPECTATIONS_H_
 #define IPCLAB_GRADERS_PIPE_EXPECTATIONS_H_
 
+#include <fcntl.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -102,16 +103,18 @@ inline void FailFrom(Sandbox& box, const Helper& caller, const std::vector<Famil
 inline const std::vector<Family> kWaits = {Family::kWait, Family::kPoll, Family::kSignalWait,
                                            Family::kRead, Family::kFutex};
 
-// Serves the box until `signal` has reached the helper and broken off the call it slept in.
+// Sends a signal to the helper, and serves the box until it has broken off the call that the helper
+// sleeps in.
 inline bool Interrupt(Sandbox& box, Helper& helper, int signal) {
-  helper.Signal(signal);
   const auto arrived = [&] {
-    return std::ranges::any_of(box.events(), [&](const Event& event) {
+    return std::ranges::count_if(box.events(), [&](const Event& event) {
       return event.kind == Event::Kind::kSignal && event.pid == helper.pid() &&
              event.status == signal;
     });
   };
-  return !box.WaitFor(arrived);
+  const auto before = arrived();
+  helper.Signal(signal);
+  return !box.WaitFor([&] { return arrived() > before; });
 }
 
 // Serves the box until the process has ended.
@@ -145,6 +148,27 @@ inline int Occurrences(const std::string& word, const std::string& text) {
   int count = 0;
   for (auto at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) ++count;
   return count;
+}
+
+// What a student's function did to the flags of descriptors that it was given. They belong to the
+// open file description, which other processes may share.
+inline std::vector<std::string> FlagChanges(const Sandbox& box, const StudentCall& call) {
+  std::vector<std::string> changes;
+  for (const Event& event : box.Calls(Family::kFcntl)) {
+    const Descriptor* const given = call.before.Find(event.descriptor);
+    const bool sets = event.args[1] == F_SETFL && event.Succeeded();
+    if (event.function != call.function || !sets || given == nullptr) continue;
+    if (given->target == event.target) {
+      changes.push_back(call.function + "() calls fcntl(" + std::to_string(event.descriptor) +
+                        ", F_SETFL, ...)");
+    }
+  }
+  return changes;
+}
+
+MATCHER(NoFlagChanges, "the flags of the given descriptor are not changed, not even for a moment") {
+  for (const std::string& change : arg) *result_listener << "\n  " << change;
+  return arg.empty();
 }
 
 }  // namespace ipclab

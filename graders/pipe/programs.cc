@@ -75,9 +75,9 @@ PROGRAM(upper) {
   return 0;
 }
 
-// Writes for ever; ends with code 1 if a write fails.
+// endless [WORD]: writes for ever, lines or WORD; ends with code 1 if a write fails.
 PROGRAM(endless) {
-  while (true) WriteOrExit("y\n");
+  while (true) WriteOrExit(argc > 1 ? argv[1] : "y\n");
 }
 
 // Takes one line and leaves.
@@ -106,6 +106,14 @@ PROGRAM(dies) {
 PROGRAM(answers) {
   for (std::string line; ReadLine(&line);) WriteOrExit(Capitals(line) + "\n");
   return argc > 1 ? std::atoi(argv[1]) : 0;
+}
+
+// Takes one line, answers with half of it and leaves.
+PROGRAM(half_answers) {
+  std::string line;
+  if (!ReadLine(&line)) return 1;
+  WriteOrExit(line.substr(0, line.size() / 2));
+  return 0;
 }
 
 // Like a filter with buffered output: writes nothing before its input ends.

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "graders/pipe/expectations.h"
+#include "graders/pipe/helpers.h"
 #include "labs/pipe/pipe.h"
 
 namespace ipclab {
@@ -84,18 +85,13 @@ HELPER(RunsPipelineDeafToSigpipe) {
   sigset_t sigpipe;
   sigemptyset(&sigpipe);
   sigaddset(&sigpipe, SIGPIPE);
-  if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || sigprocmask(SIG_BLOCK, &sigpipe, nullptr) != 0) {
-    return 99;
-  }
+  const Action deaf(SIGPIPE, SIG_IGN);
+  if (sigprocmask(SIG_BLOCK, &sigpipe, nullptr) != 0) return 99;
   return Run(args, STDIN_FILENO, STDOUT_FILENO);
 }
 
-void NoticeNothing(int) {}
-
 HELPER(RunsPipelineWithHandler) {
-  struct sigaction action = {};
-  action.sa_handler = NoticeNothing;  // Without SA_RESTART.
-  if (sigaction(SIGUSR1, &action, nullptr) != 0) return 99;
+  const Action handler(SIGUSR1, DoNothing);
   return Run(args, STDIN_FILENO, STDOUT_FILENO);
 }
 

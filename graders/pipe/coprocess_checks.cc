@@ -1,0 +1,406 @@
+// Exercise pipe.8: a coprocess.
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <sstream>
+
+#include "graders/pipe/expectations.h"
+#include "graders/pipe/helpers.h"
+#include "labs/pipe/pipe.h"
+
+namespace ipclab {
+namespace {
+
+using pipe::Coproc;
+using pipe::coproc_ask;
+using pipe::coproc_pump;
+using pipe::coproc_start;
+using pipe::coproc_stop;
+
+EXERCISE(Coprocess);
+
+// ---- Helpers ------------------------------------------------------------------------------------
+
+constexpr int kPatience = -1;  // No limit.
+
+int Begin(Coproc* coproc, const std::string& program) {
+  std::istringstream words(program);
+  std::vector<std::string> texts;
+  for (std::string word; words >> word;) texts.push_back(word);
+  std::vector<const char*> argv;
+  for (const std::string& text : texts) argv.push_back(text.c_str());
+  argv.push_back(nullptr);
+  return STUDENT(coproc_start)(coproc, argv.data());
+}
+
+int Begin(Coproc* coproc, const Args& args) { return Begin(coproc, args.Bytes("program")); }
+
+// Asks, with a buffer of `cap` bytes inside a larger one, and reports what came as `key`.
+int AskCoproc(Coproc* coproc, const std::string& line, const std::string& key,
+              std::size_t cap = 200, int timeout_ms = kPatience) {
+  std::string buffer(cap + 16, '#');
+  const int result = STUDENT(coproc_ask)(coproc, line.c_str(), buffer.data(), cap, timeout_ms);
+  Report(key, buffer.substr(0, std::min(buffer.find('\0'), cap)));
+  Report(key + "_behind", buffer.substr(cap));
+  return result;
+}
+
+// Pumps, and writes what came back to standard output.
+bool Pump(Coproc* coproc, const std::string& bytes, std::size_t cap) {
+  std::string out(cap, '#');
+  const ssize_t got = STUDENT(coproc_pump)(coproc, bytes.data(), bytes.size(), out.data(), cap);
+  if (got < 0) return false;
+  std::size_t done = 0;
+  while (done < static_cast<std::size_t>(got)) {
+    const ssize_t put =
+        write(STDOUT_FILENO, out.data() + done, static_cast<std::size_t>(got) - done);
+    if (put == -1) return false;
+    done += static_cast<std::size_t>(put);
+  }
+  return true;
+}
+
+bool Stop(Coproc* coproc, const std::string& key = "status") {
+  int status = 0x7f7f7f7f;
+  const int result = STUDENT(coproc_stop)(coproc, &status);
+  Report(key, status);
+  return result == 0;
+}
+
+// Waits until the coprocess has ended, and leaves it to the student to collect it.
+bool AwaitItsEnd(const Coproc& coproc) {
+  siginfo_t info;
+  return waitid(P_PID, static_cast<id_t>(coproc.pid), &info, WEXITED | WNOWAIT) == 0;
+}
+
+HELPER(AsksTwice) {
+  Coproc coproc = {};
+  if (Begin(&coproc, args) != 0) return 1;
+  if (AskCoproc(&coproc, args.Bytes("one"), "reply1", 200, 60'000) != 0) return 2;
+  return AskCoproc(&coproc, args.Bytes("two"), "reply2") == 0 ? 0 : 3;
+}
+
+HELPER(AsksWithoutStandardDescriptors) {
+  if (close(STDIN_FILENO) != 0 || close(STDOUT_FILENO) != 0) return 99;
+  Coproc coproc = {};
+  if (Begin(&coproc, args) != 0) return 1;
+  return AskCoproc(&coproc, args.Bytes("line"), "reply") == 0 ? 0 : 2;
+}
+
+HELPER(AsksALongLine) {
+  const std::string line = args.Bytes("line");
+  Coproc coproc = {};
+  if (Begin(&coproc, args) != 0) return 1;
+  return AskCoproc(&coproc, line, "reply", line.size() + 1) == 0 ? 0 : 2;
+}
+
+HELPER(PumpsBytes) {
+  const std::string bytes = args.Bytes("bytes");
+  Coproc coproc = {};
+  if (Begin(&coproc, args) != 0) return 1;
+  const bool pumped =
+      Pump(&coproc, bytes, bytes.size() + static_cast<std::size_t>(args.Int("room")));
+  Report("to", coproc.to);
+  return pumped ? 0 : 2;
+}
+
+HELPER(PumpsTwice) {
+  Coproc coproc = {};
+  if (Begin(&coproc, args) != 0) return 1;
+  if (!Pump(&coproc, "once", 10)) return 2;
+  return Pump(&coproc, "twice", 10) ? 3 : 0;
+}
+
+HELPER(AsksInVain) {
+  using std::chrono::steady_clock;
+  const int timeout_ms = 30;
+  Coproc coproc = {};
+  if (Begin(&coproc, args) != 0) return 1;
+  const auto start = steady_clock::now();
+  const int result = AskCoproc(&coproc, "hello", "reply", 200, timeout_ms);
+  const auto took = steady_clock::now() - start;
+  Report("too_early", took < std::chrono::milliseconds(timeout_ms) ? 1 : 0);
+  if (!Stop(&coproc)) return 2;
+  return result == -1 ? 0 : 3;
+}
+
+HELPER(AsksTheEnded) {
+  Coproc coproc = {};
+  if (Begin(&coproc, args) != 0 || !AwaitItsEnd(coproc)) return 1;
+  return AskCoproc(&coproc, "hello", "reply") == -1 ? 0 : 2;
+}
+
+HELPER(AsksTheLeaving) {
+  Coproc coproc = {};
+  if (Begin(&coproc, args) != 0) return 1;
+  return AskCoproc(&coproc, "hello", "reply") == -1 ? 0 : 2;
+}
+
+HELPER(PumpsTheEnded) {
+  Coproc coproc = {};
+  if (Begin(&coproc, args) != 0 || !AwaitItsEnd(coproc)) return 1;
+  return Pump(&coproc, "hello", 100) ? 2 : 0;
+}
+
+HELPER(StartsWithUnflushedText) {
+  std::fputs(args.Bytes("text").c_str(), stdout);
+  Coproc coproc = {};
+  const int result = Begin(&coproc, args);
+  return std::fflush(stdout) == 0 && result == -1 ? 0 : 1;
+}
+
+HELPER(StartsTwoDeafToSigpipe) {
+  sigset_t sigpipe;
+  sigemptyset(&sigpipe);
+  sigaddset(&sigpipe, SIGPIPE);
+  const Action deaf(SIGPIPE, SIG_IGN);
+  if (sigprocmask(SIG_BLOCK, &sigpipe, nullptr) != 0) return 99;
+  Coproc one = {};
+  Coproc two = {};
+  if (Begin(&one, "endless") != 0 || Begin(&two, "copies") != 0) return 1;
+  return Stop(&one, "endless") && Stop(&two, "copies") ? 0 : 2;
+}
+
+HELPER(StopsCoprocessTwice) {
+  Coproc coproc = {};
+  if (Begin(&coproc, args) != 0) return 1;
+  if (!Stop(&coproc)) return 2;
+  // These get the numbers that have just become free.
+  int mine[4];
+  if (::pipe(mine) != 0 || ::pipe(mine + 2) != 0) return 99;
+  if (STUDENT(coproc_stop)(&coproc, nullptr) != 0) return 3;
+  for (const int fd : mine) {
+    if (fcntl(fd, F_GETFD) == -1 || close(fd) != 0) return 4;
+  }
+  return 0;
+}
+
+HELPER(AsksAndStopsWithHandler) {
+  const Action handler(SIGUSR1, DoNothing);
+  Coproc coproc = {};
+  if (Begin(&coproc, args) != 0) return 1;
+  if (AskCoproc(&coproc, args.Bytes("line"), "reply") != 0) return 2;
+  return Stop(&coproc) ? 0 : 3;
+}
+
+HELPER(AsksCoprocessForMoreThanFits) {
+  Coproc coproc = {};
+  if (Begin(&coproc, args) != 0) return 1;
+  AskCoproc(&coproc, args.Bytes("line"), "first", static_cast<std::size_t>(args.Int("cap")));
+  return AskCoproc(&coproc, args.Bytes("next"), "next") == 0 ? 0 : 3;
+}
+
+// ---- Checks -------------------------------------------------------------------------------------
+
+std::string InCapitals(std::string text) {
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::toupper(c); });
+  return text;
+}
+
+TEST_F(Coprocess, AsksAndGetsAnswers) {
+  Sandbox box({.watch = {Family::kWrite}});
+  const std::string one = RandomWord(10), two = RandomWord(30);
+
+  Helper caller = box.Start("AsksTwice", {{"program", "answers"}, {"one", one}, {"two", two}});
+
+  EXPECT_THAT(caller.Wait(), Exited(0));
+  EXPECT_THAT(caller.ReportedBytes("reply1"), SameBytesAs(InCapitals(one)));
+  EXPECT_THAT(caller.ReportedBytes("reply2"), SameBytesAs(InCapitals(two)));
+  EXPECT_THAT(box, CarriedByPipe(2 * (one.size() + two.size())));
+  EXPECT_FALSE(RunningProgram(box, "answers").empty()) << "the program was never executed";
+}
+
+TEST_F(Coprocess, AsksALineLongerThanThePipes) {
+  Sandbox box;
+  const std::string line = RandomWord(170'001);
+
+  // `copies` answers while it reads.
+  Helper caller = box.Start("AsksALongLine", {{"program", "copies"}, {"line", line}});
+
+  EXPECT_THAT(caller.Wait(), Exited(0));
+  EXPECT_THAT(caller.ReportedBytes("reply"), SameBytesAs(line));
+}
+
+TEST_F(Coprocess, PumpsMoreThanThePipesHold) {
+  Sandbox box;
+  const std::string bytes = RandomBytes(300'001);
+
+  Helper caller =
+      box.Start("PumpsBytes", {{"program", "copies"}, {"bytes", Binary(bytes)}, {"room", 0}});
+  EXPECT_THAT(caller.Wait(), Exited(0));
+  EXPECT_THAT(caller.output(), SameBytesAs(bytes));
+  EXPECT_EQ(caller.Reported("to"), -1) << "is c->to after coproc_pump()";
+
+  // One that answers only when its input has ended.
+  Helper late = box.Start("PumpsBytes", {{"program", "hoards"}, {"bytes", "abc"}, {"room", 5}});
+  EXPECT_THAT(late.Wait(), Exited(0));
+  EXPECT_THAT(late.output(), SameBytesAs("abc"));
+}
+
+TEST_F(Coprocess, GivesUpAtTheDeadline) {
+  Sandbox box;
+  for (const char* program : {"hoards", "endless more,"}) {
+    Helper caller = box.Start("AsksInVain", {{"program", program}});
+
+    EXPECT_THAT(caller.Wait(), Exited(0)) << "with `" << program << "`";
+    EXPECT_THAT(caller.call("coproc_ask"), FailedWith(ETIMEDOUT)) << "with `" << program << "`";
+    EXPECT_EQ(caller.Reported("too_early"), 0) << "it gave up before its time was over";
+  }
+}
+
+TEST_F(Coprocess, SaysThatTheCoprocessHasGone) {
+  Sandbox box;
+  const auto says = [&](const char* helper, const char* program, const char* function) {
+    Helper caller = box.Start(helper, {{"program", program}});
+    EXPECT_THAT(caller.Wait(), Exited(0)) << "with `" << program << "`";
+    EXPECT_THAT(caller.call(function), FailedWith(EPIPE)) << "with `" << program << "`";
+    return LeftBehind(box, caller.call(function));
+  };
+
+  EXPECT_THAT(says("AsksTheEnded", "lets_go 3", "coproc_ask"), NothingLeftBehind());
+  EXPECT_THAT(says("AsksTheLeaving", "half_answers", "coproc_ask"), NothingLeftBehind());
+  says("PumpsTheEnded", "lets_go 3", "coproc_pump");
+}
+
+TEST_F(Coprocess, ReportsAProgramThatCannotRun) {
+  Sandbox box;
+  struct Row {
+    std::string program;
+    int error;
+  };
+  const Row rows[] = {{"no_" + RandomWord(8), ENOENT}, {"/tmp", EACCES}};
+  for (const Row& row : rows) {
+    const std::string text = RandomWord(20);
+
+    Helper caller =
+        box.Start("StartsWithUnflushedText", {{"program", row.program}, {"text", text}});
+
+    EXPECT_THAT(caller.Wait(), Exited(0)) << "with `" << row.program << "`";
+    EXPECT_FALSE(AnyChildStrayed(box))
+        << "a child came back from coproc_start() into the caller's code after its exec had failed";
+    EXPECT_THAT(caller.call(), FailedWith(row.error)) << "with `" << row.program << "`";
+    EXPECT_THAT(LeftBehind(box, caller.call()), NothingLeftBehind());
+    // The caller's text waited in its stdio buffer during the call and was flushed after it.
+    EXPECT_THAT(caller.output(), SameBytesAs(text));
+  }
+}
+
+TEST_F(Coprocess, WorksWithoutStandardDescriptors) {
+  Sandbox box;
+  const std::string line = RandomWord(12);
+
+  Helper caller =
+      box.Start("AsksWithoutStandardDescriptors", {{"program", "answers"}, {"line", line}});
+
+  EXPECT_THAT(caller.Wait(), Exited(0)) << "with descriptors 0 and 1 closed";
+  EXPECT_THAT(caller.ReportedBytes("reply"), SameBytesAs(InCapitals(line)));
+}
+
+TEST_F(Coprocess, StartsTheProgramAsFromAShell) {
+  Sandbox box;
+
+  Helper caller = box.Start("StartsTwoDeafToSigpipe");
+
+  // Stopping the first one works only if the second holds none of its ends.
+  EXPECT_THAT(caller.Wait(), Exited(0));
+  EXPECT_THAT(StatusOf(caller, "endless"), SaysKilledBy(SIGPIPE))
+      << "of a coprocess that writes on; the caller ignores and blocks SIGPIPE";
+  for (const Process& child : box.Children()) {
+    EXPECT_THAT(StraysAtExec(box, child), NoStrays());
+  }
+}
+
+TEST_F(Coprocess, StopEndsTheCoprocessOnce) {
+  Sandbox box;
+  const int code = static_cast<int>(RandomInt(10, 90));
+
+  Helper caller =
+      box.Start("StopsCoprocessTwice", {{"program", "answers " + std::to_string(code)}});
+
+  EXPECT_THAT(caller.Wait(), Exited(0));
+  EXPECT_THAT(StatusOf(caller, "status"), SaysExit(code));
+  EXPECT_THAT(caller.Leftovers(), NothingLeftBehind());
+}
+
+TEST_F(Coprocess, GoesOnWhenASignalComes) {
+  Sandbox box({.watch = {Family::kWrite}});
+  const int code = static_cast<int>(RandomInt(10, 90));
+  const std::string line = RandomWord(12);
+
+  Helper caller = box.Start("AsksAndStopsWithHandler",
+                            {{"program", "answers " + std::to_string(code)}, {"line", line}});
+  const auto by_program = [](const Event& event) { return event.process.starts_with("answers"); };
+  const int answer = box.AddRule({.family = Family::kWrite, .where = by_program, .hold = true});
+  const int exit = HoldExit(box, code);
+  EXPECT_TRUE(box.WaitUntilHeld(answer)) << box.failure();
+  EXPECT_TRUE(caller.WaitUntilBlockedIn({Family::kRead, Family::kPoll})) << box.failure();
+  EXPECT_TRUE(Interrupt(box, caller, SIGUSR1));
+  box.Release(answer);
+  EXPECT_TRUE(box.WaitUntilHeld(exit)) << box.failure();
+  EXPECT_TRUE(caller.WaitUntilBlockedIn(kWaits)) << box.failure();
+  EXPECT_TRUE(Interrupt(box, caller, SIGUSR1));
+  box.Release(exit);
+
+  EXPECT_THAT(caller.Wait(), Exited(0));
+  EXPECT_THAT(caller.ReportedBytes("reply"), SameBytesAs(InCapitals(line)));
+  EXPECT_THAT(StatusOf(caller, "status"), SaysExit(code));
+}
+
+TEST_F(Coprocess, RefusesWhatDoesNotFit) {
+  Sandbox box;
+  const auto ask = [&](const std::string& line, int cap) {
+    Helper caller =
+        box.Start("AsksCoprocessForMoreThanFits",
+                  {{"program", "answers"}, {"line", line}, {"cap", cap}, {"next", "go"}});
+    EXPECT_THAT(caller.Wait(), Exited(0));
+    EXPECT_THAT(caller.ReportedBytes("first_behind"), SameBytesAs(std::string(16, '#')))
+        << "bytes behind the `cap` bytes of the buffer were written";
+    EXPECT_THAT(caller.ReportedBytes("next"), SameBytesAs("GO")) << "the next reply";
+    return caller;
+  };
+  const std::string line = RandomWord(30);
+  EXPECT_THAT(ask(line, 30).call(1), FailedWith(EMSGSIZE)) << "30 letters into 30 bytes";
+  EXPECT_THAT(ask(line, 31).call(1), Returned(0)) << "30 letters into 31 bytes";
+  EXPECT_THAT(ask("two\nlines", 100).call(1), FailedWith(EINVAL)) << "a line with a newline";
+  EXPECT_THAT(ask(line, 0).call(1), FailedWith(EINVAL)) << "cap is 0";
+
+  Helper pump = box.Start("PumpsBytes", {{"program", "copies"}, {"bytes", line}, {"room", -1}});
+  EXPECT_THAT(pump.Wait(), Exited(2));
+  EXPECT_THAT(pump.call("coproc_pump"), FailedWith(EMSGSIZE)) << "30 bytes into 29";
+  Helper twice = box.Start("PumpsTwice", {{"program", "copies"}});
+  EXPECT_THAT(twice.Wait(), Exited(0));
+  EXPECT_THAT(twice.call("coproc_pump"), FailedWith(EBADF)) << "the second time";
+}
+
+TEST_F(Coprocess, LeavesNothingBehindWhenItCannotStart) {
+  struct Row {
+    const char* what;
+    std::vector<Family> families;
+    int nth;
+    int error;
+  };
+  const std::vector<Family> pipes = {Family::kPipe, Family::kSocket};
+  const Row rows[] = {{"the first pipe() fails", pipes, 1, EMFILE},
+                      {"the second pipe() fails", pipes, 2, ENFILE},
+                      {"fork() fails", {Family::kFork}, 1, EAGAIN}};
+  for (const Row& row : rows) {
+    Sandbox box({.watch = pipes});
+    Helper caller = box.Start("StartsWithUnflushedText", {{"program", "copies"}, {"text", ""}});
+    FailFrom(box, caller, row.families, row.nth, row.error);
+    EXPECT_THAT(caller.Wait(), Exited(0)) << row.what;
+    EXPECT_THAT(caller.call(), FailedWith(row.error)) << row.what;
+    EXPECT_THAT(caller.Leftovers(), NothingLeftBehind()) << row.what;
+  }
+  Sandbox box;
+  Helper caller = box.Start("StartsWithUnflushedText", {{"program", ""}, {"text", ""}});
+  EXPECT_THAT(caller.Wait(), Exited(0)) << "argv[0] is null";
+  EXPECT_THAT(caller.call(), FailedWith(EINVAL)) << "argv[0] is null";
+}
+
+}  // namespace
+}  // namespace ipclab
