@@ -99,6 +99,27 @@ def lab_grader(name, checks, mistakes, alternatives):
         _patched(alternative, name, patch)
         _proof(alternative + "_test", name, ":" + alternative, "perfect", slow = True)
 
+    # Outside Bazel's sandbox, where root can become an ordinary user.
+    sh_test(
+        name = "life_test",
+        size = "medium",
+        srcs = ["//tools/build:run.sh"],
+        args = [
+            "/usr/bin/python3",
+            "$(rootpath //graders:life_test.py)",
+            "$(rootpath :%s_grader)" % name,
+            "$(rootpath rubric.json)",
+            "$(rootpath :solution)",
+        ],
+        data = [
+            "rubric.json",
+            ":%s_grader" % name,
+            ":solution",
+            "//graders:life_test.py",
+        ],
+        tags = ["no-sandbox"],
+    )
+
     sh_test(
         name = "every_check_is_proved_test",
         size = "small",

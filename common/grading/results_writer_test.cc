@@ -1,0 +1,96 @@
+#include "common/grading/results_writer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest-spi.h>
+
+#include "common/base/fd.h"
+#include "common/grading/grader.h"
+#include "common/grading/matchers.h"
+
+namespace ipclab {
+namespace {
+
+using testing::HasSubstr;
+
+// The message that an assertion would leave behind.
+template <typename Value, typename Matcher>
+std::string MessageOf(const Value& value, const Matcher& matcher) {
+  testing::TestPartResultArray results;
+  {
+    testing::ScopedFakeTestPartResultReporter reporter(&results);
+    EXPECT_THAT(value, matcher);
+  }
+  return results.size() == 1 ? results.GetTestPartResult(0).message() : "";
+}
+
+StudentCall CallOf(std::int64_t value, int error) {
+  StudentCall call;
+  call.function = "send_to_child";
+  call.returned = true;
+  call.value = value;
+  call.error = error;
+  return call;
+}
+
+TEST(Finding, IsWhatAMatcherExpectedAndSaw) {
+  const Ending ending{Ending::Kind::kKilled, SIGPIPE, "was killed by SIGPIPE (signal 13)"};
+  const Finding finding = ReadFinding(MessageOf(ending, Exited(0)));
+  EXPECT_EQ(finding.expected, "the calling process ends with code 0");
+  EXPECT_EQ(finding.observed, "was killed by SIGPIPE (signal 13)");
+}
+
+TEST(Finding, NamesErrnoInWords) {
+  const Finding finding = ReadFinding(MessageOf(CallOf(-1, EPIPE), FailedWith(EMFILE)));
+  EXPECT_EQ(finding.expected, "it returns -1 with EMFILE");
+  EXPECT_EQ(finding.observed, "send_to_child() returned -1 with EPIPE");
+}
+
+TEST(Finding, SaysOfACallThatNeverCame) {
+  EXPECT_EQ(ReadFinding(MessageOf(StudentCall(), Returned(0))).observed,
+            "the function was never called");
+}
+
+TEST(Finding, ListsWhatIsLeftBehind) {
+  const std::vector<std::string> leftovers = {"descriptor 5, write end of pipe A, is still open"};
+  const Finding finding = ReadFinding(MessageOf(leftovers, NothingLeftBehind()));
+  EXPECT_EQ(finding.expected, "nothing is left behind");
+  EXPECT_THAT(finding.observed, HasSubstr("left behind: descriptor 5, write end of pipe A"));
+}
+
+TEST(Finding, ShowsTheFirstByteThatDiffers) {
+  const std::string want = "abcd";
+  const std::string got = "abXd";
+  const Finding finding = ReadFinding(MessageOf(got, SameBytesAs(want)));
+  EXPECT_THAT(finding.observed, HasSubstr("byte 2 is 0x58 instead of 0x63"));
+}
+
+TEST(Finding, OfATruthIsTheSentenceBehindIt) {
+  testing::TestPartResultArray results;
+  {
+    testing::ScopedFakeTestPartResultReporter reporter(&results);
+    const bool slept = false;
+    EXPECT_TRUE(slept) << "The process never slept in waitpid().";
+  }
+  const Finding finding = ReadFinding(results.GetTestPartResult(0).message());
+  EXPECT_EQ(finding.expected, "");
+  EXPECT_EQ(finding.observed, "The process never slept in waitpid().");
+}
+
+TEST(DescribeDifference, CountsWhatIsMissingAndShowsWhatIsTooMuch) {
+  EXPECT_EQ(DescribeDifference("abc", "ab"),
+            "2 bytes arrived of 3; what arrived is right as far as it goes");
+  EXPECT_EQ(DescribeDifference("abc", ""), "0 bytes arrived of 3");
+  EXPECT_EQ(DescribeDifference("abc", std::string_view("abc\0", 4)),
+            "4 bytes arrived of 3; behind the right ones come 1 byte too many: \"\\x00\"");
+}
+
+TEST(WriteLine, SaysWhenNobodyReads) {
+  PipeEnds pipe = MakePipe();
+  pipe.read.Reset();
+  signal(SIGPIPE, SIG_IGN);
+  EXPECT_THROW(WriteLine(pipe.write.get(), {{"type", "end"}}), GraderError);
+  signal(SIGPIPE, SIG_DFL);
+}
+
+}  // namespace
+}  // namespace ipclab
