@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <optional>
-#include <regex>
 #include <vector>
 
 #include "common/observe/poll.h"
@@ -24,15 +23,22 @@ std::size_t NumberOf(pid_t pid, const std::vector<pid_t>& tree) {
   return found == tree.end() ? 0 : static_cast<std::size_t>(found - tree.begin()) + 1;
 }
 
-std::string Explained(const Deadlock& deadlock, const std::vector<pid_t>& tree) {
-  ObjectNames names;
-  std::string text = deadlock.Explain(names);
-  for (const pid_t pid : tree) {
-    const std::string number = std::to_string(NumberOf(pid, tree));
-    const std::regex word("\\b([Pp]rocess|thread) " + std::to_string(pid) + "\\b");
-    text = std::regex_replace(text, word, "$1 " + number);
+void Renumber(Party& party, const std::vector<pid_t>& tree) {
+  const int number = static_cast<int>(NumberOf(party.pid, tree));
+  if (party.inner_tid == party.inner_pid) party.inner_tid = number;
+  party.inner_pid = number;
+}
+
+std::string Explained(Deadlock deadlock, const std::vector<pid_t>& tree) {
+  for (WaitEdge& edge : deadlock.chain) {
+    Renumber(edge.waiter, tree);
+    for (Party& party : edge.needs) Renumber(party, tree);
+    for (WaitObject& object : edge.objects) {
+      for (Holder& holder : object.holders) Renumber(holder.party, tree);
+    }
   }
-  return text;
+  ObjectNames names;
+  return deadlock.Explain(names);
 }
 
 }  // namespace
