@@ -155,6 +155,12 @@ const char* ActionOf(const SignalState& signals, int signal) {
 constexpr int kFirstLibrarySignal = 32;
 constexpr int kLastLibrarySignal = 33;
 
+// A pending signal that is not blocked is only on its way: the process was stopped before it could
+// take it. A traced process meets even ignored ones so, such as the SIGCHLD of any child.
+bool StaysPending(const SignalState& state, int signal) {
+  return state.pending.Has(signal) && state.blocked.Has(signal);
+}
+
 void DiffSignals(const SignalState& before, const SignalState& after, Lines& lines) {
   for (int signal = 1; signal <= 64; ++signal) {
     if (signal >= kFirstLibrarySignal && signal <= kLastLibrarySignal) continue;
@@ -168,10 +174,10 @@ void DiffSignals(const SignalState& before, const SignalState& after, Lines& lin
       lines.push_back("signal mask: " + name +
                       (after.blocked.Has(signal) ? " is still blocked" : " is no longer blocked"));
     }
-    if (!before.pending.Has(signal) && after.pending.Has(signal)) {
+    if (!StaysPending(before, signal) && StaysPending(after, signal)) {
       lines.push_back(name + " is still pending");
     }
-    if (before.pending.Has(signal) && !after.pending.Has(signal)) {
+    if (StaysPending(before, signal) && !StaysPending(after, signal)) {
       lines.push_back(name + " was pending before and is not any more");
     }
   }
