@@ -22,10 +22,12 @@ build() {
     ! run_bazel build --noshow_progress --check_up_to_date "$@" >/dev/null 2>&1 || return 0
     progress=--show_progress
   elif [ ! -e "${links}bin/common/cli/lab" ]; then
-    say "building for the first time; this takes a minute"
+    say "building for the first time; this takes a minute or more"
+    progress="--show_progress --show_progress_rate_limit=20"
   fi
   # Standard output is for results.
-  run_bazel build "$progress" "$@" >&2 || {
+  # shellcheck disable=SC2086 # One word for each flag.
+  run_bazel build $progress "$@" >&2 || {
     say "the build failed"
     exit 3
   }
