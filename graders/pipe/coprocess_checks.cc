@@ -26,7 +26,13 @@ EXERCISE(Coprocess);
 
 // ---- Helpers ------------------------------------------------------------------------------------
 
-constexpr int kPatience = -1;  // No limit.
+// Is given back without coproc_stop, which has checks of its own.
+struct Started : Coproc {
+  Started() : Coproc{-1, -1, -1} {}
+  ~Started() { TidyUp(to, from, pid); }
+};
+
+constexpr int kNoLimit = -1;
 
 int Begin(Coproc* coproc, const std::string& program) {
   std::istringstream words(program);
@@ -42,7 +48,7 @@ int Begin(Coproc* coproc, const Args& args) { return Begin(coproc, args.Bytes("p
 
 // Asks, with a buffer of `cap` bytes inside a larger one, and reports what came as `key`.
 int AskCoproc(Coproc* coproc, const std::string& line, const std::string& key,
-              std::size_t cap = 200, int timeout_ms = kPatience) {
+              std::size_t cap = 200, int timeout_ms = kNoLimit) {
   std::string buffer(cap + 16, '#');
   const int result = STUDENT(coproc_ask)(coproc, line.c_str(), buffer.data(), cap, timeout_ms);
   Report(key, buffer.substr(0, std::min(buffer.find('\0'), cap)));
@@ -72,36 +78,32 @@ bool Stop(Coproc* coproc, const std::string& key = "status") {
   return result == 0;
 }
 
-// Waits until the coprocess has ended, and leaves it to the student to collect it.
-bool AwaitItsEnd(const Coproc& coproc) {
-  siginfo_t info;
-  return waitid(P_PID, static_cast<id_t>(coproc.pid), &info, WEXITED | WNOWAIT) == 0;
-}
-
 HELPER(AsksTwice) {
-  Coproc coproc = {};
+  Started coproc;
   if (Begin(&coproc, args) != 0) return 1;
   if (AskCoproc(&coproc, args.Bytes("one"), "reply1", 200, 60'000) != 0) return 2;
   return AskCoproc(&coproc, args.Bytes("two"), "reply2") == 0 ? 0 : 3;
 }
 
 HELPER(AsksWithoutStandardDescriptors) {
-  if (close(STDIN_FILENO) != 0 || close(STDOUT_FILENO) != 0) return 99;
-  Coproc coproc = {};
+  const MovedStdio moved;
+  Check(close(STDIN_FILENO), "close");
+  Check(close(STDOUT_FILENO), "close");
+  Started coproc;
   if (Begin(&coproc, args) != 0) return 1;
   return AskCoproc(&coproc, args.Bytes("line"), "reply") == 0 ? 0 : 2;
 }
 
 HELPER(AsksALongLine) {
   const std::string line = args.Bytes("line");
-  Coproc coproc = {};
+  Started coproc;
   if (Begin(&coproc, args) != 0) return 1;
   return AskCoproc(&coproc, line, "reply", line.size() + 1) == 0 ? 0 : 2;
 }
 
 HELPER(PumpsBytes) {
   const std::string bytes = args.Bytes("bytes");
-  Coproc coproc = {};
+  Started coproc;
   if (Begin(&coproc, args) != 0) return 1;
   const bool pumped =
       Pump(&coproc, bytes, bytes.size() + static_cast<std::size_t>(args.Int("room")));
@@ -110,7 +112,7 @@ HELPER(PumpsBytes) {
 }
 
 HELPER(PumpsTwice) {
-  Coproc coproc = {};
+  Started coproc;
   if (Begin(&coproc, args) != 0) return 1;
   if (!Pump(&coproc, "once", 10)) return 2;
   return Pump(&coproc, "twice", 10) ? 3 : 0;
@@ -130,36 +132,34 @@ HELPER(AsksInVain) {
 }
 
 HELPER(AsksTheEnded) {
-  Coproc coproc = {};
-  if (Begin(&coproc, args) != 0 || !AwaitItsEnd(coproc)) return 1;
+  Started coproc;
+  if (Begin(&coproc, args) != 0) return 1;
+  AwaitEnd(coproc.pid);
   return AskCoproc(&coproc, "hello", "reply") == -1 ? 0 : 2;
 }
 
 HELPER(AsksTheLeaving) {
-  Coproc coproc = {};
+  Started coproc;
   if (Begin(&coproc, args) != 0) return 1;
   return AskCoproc(&coproc, "hello", "reply") == -1 ? 0 : 2;
 }
 
 HELPER(PumpsTheEnded) {
-  Coproc coproc = {};
-  if (Begin(&coproc, args) != 0 || !AwaitItsEnd(coproc)) return 1;
+  Started coproc;
+  if (Begin(&coproc, args) != 0) return 1;
+  AwaitEnd(coproc.pid);
   return Pump(&coproc, "hello", 100) ? 2 : 0;
 }
 
 HELPER(StartsWithUnflushedText) {
   std::fputs(args.Bytes("text").c_str(), stdout);
-  Coproc coproc = {};
+  Started coproc;
   const int result = Begin(&coproc, args);
   return std::fflush(stdout) == 0 && result == -1 ? 0 : 1;
 }
 
 HELPER(StartsTwoDeafToSigpipe) {
-  sigset_t sigpipe;
-  sigemptyset(&sigpipe);
-  sigaddset(&sigpipe, SIGPIPE);
-  const Action deaf(SIGPIPE, SIG_IGN);
-  if (sigprocmask(SIG_BLOCK, &sigpipe, nullptr) != 0) return 99;
+  const DeafToSigpipe deaf;
   Coproc one = {};
   Coproc two = {};
   if (Begin(&one, "endless") != 0 || Begin(&two, "copies") != 0) return 1;
@@ -189,7 +189,7 @@ HELPER(AsksAndStopsWithHandler) {
 }
 
 HELPER(AsksCoprocessForMoreThanFits) {
-  Coproc coproc = {};
+  Started coproc;
   if (Begin(&coproc, args) != 0) return 1;
   AskCoproc(&coproc, args.Bytes("line"), "first", static_cast<std::size_t>(args.Int("cap")));
   return AskCoproc(&coproc, args.Bytes("next"), "next") == 0 ? 0 : 3;

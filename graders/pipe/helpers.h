@@ -20,6 +20,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "common/base/fd.h"
 #include "common/grading/exercise.h"
@@ -117,6 +118,62 @@ inline PipeEnds MakeSmallPipe() {
   PipeEnds line = MakePipe();
   Check(fcntl(line.write.get(), F_SETPIPE_SZ, 1), "fcntl(F_SETPIPE_SZ)");
   return line;
+}
+
+// Standard input and output under high numbers as well, and themselves closed if wanted, for as
+// long as this lives. The high numbers survive exec if nobody takes care.
+class MovedStdio {
+ public:
+  static constexpr int kIn = 7;
+  static constexpr int kOut = 8;
+
+  MovedStdio() {
+    Check(dup2(STDIN_FILENO, kIn), "dup2");
+    Check(dup2(STDOUT_FILENO, kOut), "dup2");
+  }
+  ~MovedStdio() {
+    for (const auto& [high, standard] : {std::pair(kIn, STDIN_FILENO), {kOut, STDOUT_FILENO}}) {
+      dup2(high, standard);
+      close(high);
+    }
+  }
+  MovedStdio(const MovedStdio&) = delete;
+  MovedStdio& operator=(const MovedStdio&) = delete;
+};
+
+// SIGPIPE ignored and blocked, for as long as this lives.
+class DeafToSigpipe {
+ public:
+  DeafToSigpipe() {
+    sigset_t sigpipe;
+    sigemptyset(&sigpipe);
+    sigaddset(&sigpipe, SIGPIPE);
+    Check(sigprocmask(SIG_BLOCK, &sigpipe, &old_mask_), "sigprocmask");
+  }
+  ~DeafToSigpipe() { sigprocmask(SIG_SETMASK, &old_mask_, nullptr); }
+  DeafToSigpipe(const DeafToSigpipe&) = delete;
+  DeafToSigpipe& operator=(const DeafToSigpipe&) = delete;
+
+ private:
+  const Action ignored_{SIGPIPE, SIG_IGN};
+  sigset_t old_mask_;
+};
+
+// Waits until a child (by default, any) has ended, and leaves it to be collected.
+inline void AwaitEnd(pid_t pid = -1) {
+  siginfo_t info;
+  Check(waitid(pid == -1 ? P_ALL : P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT),
+        "waitid");
+}
+
+// Gets rid of what a student's function started, without a student's function.
+inline void TidyUp(int one_end, int other_end, pid_t pid) {
+  if (one_end > 2) close(one_end);
+  if (other_end > 2 && other_end != one_end) close(other_end);
+  if (pid <= 1) return;
+  kill(pid, SIGKILL);
+  while (waitpid(pid, nullptr, 0) == -1 && errno == EINTR) {
+  }
 }
 
 }  // namespace ipclab

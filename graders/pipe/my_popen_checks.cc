@@ -49,27 +49,28 @@ int FeedCommand(const Args& args) {
   return Close(stream) ? 0 : 2;
 }
 
-// Waits until some child has ended, and leaves it to be collected.
-bool AwaitAnyEnd() {
-  siginfo_t info;
-  return waitid(P_ALL, 0, &info, WEXITED | WNOWAIT) == 0;
-}
-
 HELPER(ReadsCommand) { return ReadCommand(args); }
 HELPER(FeedsCommand) { return FeedCommand(args); }
 
 HELPER(ReadsCommandWithoutStandardDescriptors) {
-  return close(STDIN_FILENO) == 0 && close(STDOUT_FILENO) == 0 ? ReadCommand(args) : 99;
+  const MovedStdio moved;
+  Check(close(STDIN_FILENO), "close");
+  Check(close(STDOUT_FILENO), "close");
+  return ReadCommand(args);
 }
+
 HELPER(FeedsCommandWithoutStandardInput) {
-  return close(STDIN_FILENO) == 0 ? FeedCommand(args) : 99;
+  const MovedStdio moved;
+  Check(close(STDIN_FILENO), "close");
+  return FeedCommand(args);
 }
 
 HELPER(FeedsACommandThatHasGone) {
   const Action deaf(SIGPIPE, SIG_IGN);
   FILE* const stream = Open(args.Bytes("command"), "w");
   if (stream == nullptr) return 1;
-  if (!AwaitAnyEnd() || std::fputs("nobody reads this", stream) == EOF) return 99;
+  AwaitEnd();
+  if (std::fputs("nobody reads this", stream) == EOF) return 99;
   return Close(stream) ? 0 : 2;
 }
 
@@ -100,7 +101,7 @@ HELPER(OpensForExec) {
 HELPER(HasAnotherChild) {
   const pid_t other = fork();
   if (other == 0) _exit(static_cast<int>(args.Int("code")));
-  if (other == -1 || !AwaitAnyEnd()) return 99;
+  AwaitEnd(Check(other, "fork"));
   FILE* const one = Open(args.Bytes("one"), "w");
   FILE* const two = Open(args.Bytes("two"), "w");
   if (one == nullptr || two == nullptr) return 1;

@@ -60,33 +60,22 @@ int Run(const Args& args, int in, int out) {
   return result == 0 ? 0 : 1;
 }
 
-// High copies of the standard descriptors, which survive exec if nobody takes care.
-constexpr int kIn = 7;
-constexpr int kOut = 8;
-
-bool CopyStandardDescriptors() {
-  return dup2(STDIN_FILENO, kIn) == kIn && dup2(STDOUT_FILENO, kOut) == kOut;
-}
-
 HELPER(RunsPipeline) { return Run(args, STDIN_FILENO, STDOUT_FILENO); }
 
 HELPER(RunsPipelineOnOtherDescriptors) {
-  if (!CopyStandardDescriptors()) return 99;
-  return Run(args, kIn, kOut);
+  const MovedStdio moved;
+  return Run(args, moved.kIn, moved.kOut);
 }
 
 HELPER(RunsPipelineWithoutStandardDescriptors) {
-  if (!CopyStandardDescriptors() || close(STDIN_FILENO) != 0) return 99;
-  if (args.Int("also_output") != 0 && close(STDOUT_FILENO) != 0) return 99;
-  return Run(args, kIn, kOut);
+  const MovedStdio moved;
+  Check(close(STDIN_FILENO), "close");
+  if (args.Int("also_output") != 0) Check(close(STDOUT_FILENO), "close");
+  return Run(args, moved.kIn, moved.kOut);
 }
 
 HELPER(RunsPipelineDeafToSigpipe) {
-  sigset_t sigpipe;
-  sigemptyset(&sigpipe);
-  sigaddset(&sigpipe, SIGPIPE);
-  const Action deaf(SIGPIPE, SIG_IGN);
-  if (sigprocmask(SIG_BLOCK, &sigpipe, nullptr) != 0) return 99;
+  const DeafToSigpipe deaf;
   return Run(args, STDIN_FILENO, STDOUT_FILENO);
 }
 
@@ -102,9 +91,8 @@ HELPER(RunsPipelineWithUnflushedText) {
 }
 
 HELPER(RunsPipelineFromSilentPipe) {
-  int silent[2];
-  if (pipe2(silent, O_CLOEXEC) != 0 || dup2(silent[0], kIn) != kIn) return 99;
-  return Run(args, kIn, STDOUT_FILENO);
+  const PipeEnds silent = MakePipe();
+  return Run(args, silent.read.get(), STDOUT_FILENO);
 }
 
 HELPER(RunsPipelineOn) {
