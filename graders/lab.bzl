@@ -1,6 +1,6 @@
 """The grader of a lab, and the proofs that it judges rightly."""
 
-load("@rules_cc//cc:defs.bzl", "cc_binary")
+load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_test")
 load("@rules_shell//shell:sh_test.bzl", "sh_test")
 load("//tools/build:copts.bzl", "IPCLAB_COPTS")
 load("//tools/build:submission.bzl", "patched_source", "submission")
@@ -57,19 +57,20 @@ def _patched(name, lab, patch):
         src = ":%s_source" % name,
     )
 
-def lab_grader(name, checks, mistakes, alternatives):
+def lab_grader(name, checks, programs, mistakes, alternatives):
     """Declares the grader of lab `name` and everything that proves it.
 
     Args:
       name: the lab's folder under //labs, //solutions and //graders.
       checks: the sources with the checks.
+      programs: the sources with the programs of the box.
       mistakes: patches of the solution, each of which the checks it names must catch.
       alternatives: patches of the solution that are as right as it is.
     """
     cc_binary(
         name = name + "_grader",
         testonly = True,
-        srcs = checks,
+        srcs = checks + programs,
         copts = IPCLAB_COPTS,
         visibility = ["//visibility:public"],
         deps = [
@@ -88,6 +89,19 @@ def lab_grader(name, checks, mistakes, alternatives):
             visibility = ["//visibility:public"],
         )
         _proof(submitted + "_test", name, ":" + submitted, expect)
+
+    cc_test(
+        name = "sweep_test",
+        size = "medium",
+        srcs = ["sweep_test.cc"] + programs,
+        copts = IPCLAB_COPTS,
+        data = [":solution"],
+        env = {"IPCLAB_TEST_SUBMISSION": "$(rootpath :solution)"},
+        deps = [
+            "//common/grading:boxed_test_main",
+            "//labs/%s:contract" % name,
+        ],
+    )
 
     for patch in mistakes:
         mistake = patch.split("/")[-1][:-len(".patch")]

@@ -1,0 +1,110 @@
+#include "common/grading/sweep.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+
+#include "common/base/names.h"
+#include "common/base/text.h"
+
+namespace ipclab {
+namespace {
+
+// The errors that a call of each family may end with on Linux without any fault of its caller.
+// close() is not among them: it frees the descriptor even when it reports an error. See the ERRORS
+// of their man pages.
+const std::map<Family, std::vector<int>>& Errors() {
+  static const std::map<Family, std::vector<int>> errors = {
+      {Family::kPipe, {EMFILE, ENFILE}}, {Family::kSocket, {EMFILE}},
+      {Family::kFork, {EAGAIN, ENOMEM}}, {Family::kOpen, {EMFILE}},
+      {Family::kDup, {EMFILE}},          {Family::kFcntl, {EMFILE}},
+      {Family::kRead, {EINTR, EIO}},     {Family::kWrite, {EINTR, EIO}},
+      {Family::kSplice, {EINTR, ENOMEM}}, {Family::kPoll, {EINTR, ENOMEM}},
+      {Family::kWait, {EINTR}},          {Family::kExec, {ENOMEM}},
+      {Family::kSignalWait, {EINTR}},    {Family::kMap, {ENOMEM}},
+  };
+  return errors;
+}
+
+// The n-th call of a family by the calling process, or by the processes it starts.
+struct Point {
+  Family family;
+  int nth;
+  bool caller;
+
+  std::string Text(int error) const {
+    return "call " + std::to_string(nth) + " of " + std::string(FamilyName(family)) + " in " +
+           (caller ? "the caller" : "a child") + " failing with " + ErrnoName(error);
+  }
+};
+
+bool OfCaller(const Sandbox& box, const Event& event) {
+  return box.observer().process(event.pid).helper;
+}
+
+std::vector<Point> PointsOf(const Sandbox& box) {
+  std::map<std::pair<Family, bool>, int> counts;
+  std::vector<Point> points;
+  for (const auto& [family, errors] : Errors()) {
+    for (const Event& event : box.Calls(family)) {
+      const bool caller = OfCaller(box, event);
+      points.push_back({family, ++counts[{family, caller}], caller});
+    }
+  }
+  return points;
+}
+
+bool SomethingFailed(const Process& helper) {
+  return std::any_of(helper.calls.begin(), helper.calls.end(),
+                     [](const StudentCall& call) { return call.value == -1; });
+}
+
+// Empty if all is well.
+std::string Try(const std::string& helper, const SandboxOptions& options, const Point& point,
+                int error) {
+  Sandbox box(options);
+  const int rule = box.AddRule({.family = point.family,
+                                .nth = point.nth,
+                                .where = [&](const Event& event) {
+                                  return !event.function.empty() &&
+                                         OfCaller(box, event) == point.caller;
+                                },
+                                .answer = -error});
+  Helper caller = box.Start(helper);
+  const Ending ending = caller.Wait();
+  if (ending.kind != Ending::Kind::kExited) return ending.text;
+  const std::vector<std::string> leftovers = caller.Leftovers();
+  if (!leftovers.empty()) return "left behind: " + Join(leftovers, "; ");
+  // What a child meets may or may not show; an interrupted call is made again.
+  const bool must_show = point.caller && error != EINTR && box.observer().Matches(rule) >= point.nth;
+  if (must_show && !SomethingFailed(caller.process())) return "no function reported it";
+  return "";
+}
+
+}  // namespace
+
+std::vector<std::string> SweepErrors(const std::string& helper, const SandboxOptions& options) {
+  std::vector<Point> points;
+  {
+    Sandbox box(options);
+    const Ending ending = box.Start(helper).Wait();
+    if (ending.kind != Ending::Kind::kExited || ending.code != 0) {
+      throw GraderError(helper + " fails without any error: " + ending.text);
+    }
+    points = PointsOf(box);
+  }
+  if (points.empty()) throw GraderError(helper + " makes no call that could fail");
+  std::vector<std::string> faults;
+  int tries = 0;
+  for (const Point& point : points) {
+    for (const int error : Errors().at(point.family)) {
+      ++tries;
+      const std::string fault = Try(helper, options, point, error);
+      if (!fault.empty()) faults.push_back(point.Text(error) + ": " + fault);
+    }
+  }
+  std::printf("%s: %d failing calls tried\n", helper.c_str(), tries);
+  return faults;
+}
+
+}  // namespace ipclab
