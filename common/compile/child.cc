@@ -102,7 +102,9 @@ class Child {
   ~Child() {
     if (pid_ < 0) return;
     Kill();
-    Wait();
+    int status = 0;
+    while (waitpid(pid_, &status, 0) == -1 && errno == EINTR) {
+    }
   }
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
@@ -110,9 +112,12 @@ class Child {
   void Kill() { KillTree(pid_); }
   int Wait() {
     int status = 0;
-    while (waitpid(pid_, &status, 0) == -1 && errno == EINTR) {
-    }
+    pid_t waited;
+    do {
+      waited = waitpid(pid_, &status, 0);
+    } while (waited == -1 && errno == EINTR);
     pid_ = -1;
+    Check(waited, "waitpid");
     return status;
   }
 

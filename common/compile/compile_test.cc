@@ -193,6 +193,19 @@ TEST(WithoutJail, WallClockEndsTheWholeTree) {
   EXPECT_FALSE(runs());
 }
 
+TEST(WithoutJail, EndlessResultIsCutOff) {
+  JailJob job;
+  job.command = [](const Workplace& at) -> std::vector<std::string> {
+    return {"/bin/ln", "-s", "/dev/zero", at.result};
+  };
+  job.limits.file_bytes = 1 << 20;
+
+  const JailRun run = RunWithoutJail(job);
+
+  EXPECT_TRUE(run.flooded);
+  EXPECT_THAT(run.result, IsEmpty());
+}
+
 TEST(Jail, WallClockEndsIt) {
   JailJob job;
   job.command = [](const Workplace&) -> std::vector<std::string> {

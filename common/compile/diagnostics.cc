@@ -115,8 +115,11 @@ void CheckOurPart(const JailRun& run) {
       run.exit_code == kNotFound) {
     throw GraderError("the compiler did not run: " + Printable(run.messages.head(), 500));
   }
-  // A limit of ours ends in SIGXCPU or SIGXFSZ. SIGKILL is the kernel's, out of the machine's
-  // memory.
+  // Limits end the compiler's programs, never the driver that reports their end.
+  if (run.exit_code > 128) {
+    throw GraderError("the compiler was ended by " + SignalName(run.exit_code - 128));
+  }
+  // A limit ends in SIGXCPU or SIGXFSZ. SIGKILL is the kernel's, for want of memory.
   if (Says(run.messages,
            {"Killed signal terminated program", "terminated with signal 9 [Killed]"})) {
     throw GraderError("the compiler was killed; most likely the machine is out of memory");
