@@ -127,8 +127,9 @@ class Graph {
       std::vector<std::size_t> circle = CircleFrom(i);
       if (!circle.empty() && (best.empty() || circle.size() < best.size())) best.swap(circle);
     }
-    const auto object =
-        std::ranges::find_if(best, [&](std::size_t i) { return !edges_[i].objects.empty(); });
+    const auto object = std::ranges::find_if(best, [&](std::size_t i) {
+      return !edges_[i].objects.empty() || edges_[i].call == "futex";
+    });
     if (object != best.end()) std::rotate(best.begin(), object, best.end());
     return best;
   }

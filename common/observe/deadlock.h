@@ -83,9 +83,9 @@ struct WaitEdge {
   Party waiter;
   std::string call;                 // "read", as the manual names it; empty if stopped by a signal.
   std::vector<WaitObject> objects;  // Of calls on descriptors.
-  std::string aim;                  // Of other calls: "for a signal".
-  std::string remark;               // A fact beside it: "SIGUSR1 is pending but blocked".
-  std::vector<Party> needs;         // Who alone could end the wait; empty if anybody could.
+  std::string aim;     // Of other calls: "for a signal"; a first % stands for those in `needs`.
+  std::string remark;  // A fact beside it: "SIGUSR1 is pending but blocked".
+  std::vector<Party> needs;  // Who alone could end the wait; empty if anybody could.
 };
 
 struct Deadlock {

@@ -31,8 +31,7 @@ class Writer {
     text +=
         edge.call.empty() ? " is stopped by a signal and waits" : " waits in " + edge.call + "()";
     if (!edge.objects.empty()) text += " on " + Objects(edge);
-    if (!edge.aim.empty()) text += " " + edge.aim;
-    if (edge.objects.empty()) text += Needs(edge);
+    if (!edge.aim.empty()) text += " " + Aim(edge);
     if (!edge.remark.empty()) text += "; " + edge.remark;
     text[0] = 'P';  // It begins with "process".
     return text + ".";
@@ -54,13 +53,18 @@ class Writer {
     return text;
   }
 
-  // Who has to end, for a wait that names no object.
-  std::string Needs(const WaitEdge& edge) {
-    if (edge.needs.empty()) return "";
+  std::string Aim(const WaitEdge& edge) {
+    std::string aim = edge.aim;
+    const auto place = aim.find('%');
+    if (edge.needs.empty() || place == std::string::npos) return aim;
     std::vector<std::string> parts;
-    for (const Party& party : edge.needs) parts.push_back(Process(party));
-    if (edge.aim.empty()) return " for " + Listed(parts);
-    return " (" + Listed(parts) + ")";
+    for (const Party& party : edge.needs) parts.push_back(Needed(party, edge.waiter));
+    return aim.replace(place, 1, Listed(parts));
+  }
+
+  std::string Needed(const Party& party, const Party& waiter) {
+    if (party.pid != waiter.pid) return Process(party);
+    return "thread " + std::to_string(party.inner_tid) + " of its own";
   }
 
   std::string Objects(const WaitEdge& edge) {

@@ -153,8 +153,8 @@ TEST(Deadlock, OfAPipelineWithAStrayEndInItsMiddle) {
       ProvedDeadlock(parent.pid()),
       "Process 2 (child 2) waits in read() on descriptor 5, pipe A, for bytes or end of file; "
       "the write end of pipe A is still open in process 2 itself (descriptor 6), so end of "
-      "file can never come. Process 1 (parent) waits in wait4() for any child to end (process "
-      "2 and process 3 (child 3)). Process 3 waits in read() on descriptor 5, pipe A, for "
+      "file can never come. Process 1 (parent) waits in wait4() for any child (process 2 and "
+      "process 3 (child 3)) to end. Process 3 waits in read() on descriptor 5, pipe A, for "
       "bytes or end of file; the write end of pipe A is open in process 2 (descriptor 6).");
 }
 

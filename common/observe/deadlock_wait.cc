@@ -48,8 +48,9 @@ bool DecodeWaitFor(int wanted, const Census& process, const Members& members, co
     if (member == members.end()) return false;
     edge.needs.push_back(PartyOf(member->second, world));
   }
-  if (wanted == -1) edge.aim = "for any child to end";
-  if (wanted == 0) edge.aim = "for a child of a process group to end";
+  edge.aim = wanted > 0   ? "for %"
+             : wanted < 0 ? "for any child (%) to end"
+                          : "for a child of a process group (%) to end";
   return !edge.needs.empty();
 }
 
@@ -93,11 +94,58 @@ bool DecodeVfork(const TaskSample& task, const Census& process, const Members& m
   const auto member = members.find(process.children.back().pid);
   if (member == members.end()) return false;
   edge.needs.push_back(PartyOf(member->second, world));
-  edge.aim = "until its child calls exec or ends";
+  edge.aim = "until its child (%) calls exec or ends";
   return true;
 }
 
-bool DecodeFutex(const TaskSample& task, WaitEdge& edge) {
+// The first words of glibc's pthread_mutex_t, the same since 2003 on all 64-bit architectures.
+struct MutexWords {
+  std::uint32_t lock;
+  std::uint32_t count;
+  std::int32_t owner;
+  std::uint32_t users;
+  std::uint32_t kind;
+};
+
+// The thread that holds the mutex the task waits for, by its id inside the box. Nothing unless
+// every word is what a locked and contended mutex has there: other futexes do not look like that.
+std::optional<int> MutexOwner(const TaskSample& task) {
+  constexpr std::uint32_t kContended = 2;
+  constexpr std::uint32_t kKinds = 0x1ff;  // Type, robust, priority and process-shared bits.
+  MutexWords mutex;
+  if (!ReadMemory(task.tid, task.blocked->args[0], &mutex, sizeof(mutex))) return std::nullopt;
+  const auto expected = static_cast<std::uint32_t>(task.blocked->args[2]);
+  const bool plain = mutex.lock == kContended && expected == kContended;
+  // A robust mutex, or one with priority inheritance, has its owner in the lock word.
+  const bool owned = mutex.lock == (static_cast<std::uint32_t>(mutex.owner) | FUTEX_WAITERS);
+  if (mutex.owner <= 0 || mutex.users == 0 || mutex.kind > kKinds) return std::nullopt;
+  if (!plain && !owned) return std::nullopt;
+  return mutex.owner;
+}
+
+void DecodeMutex(const TaskSample& task, int owner, const std::string& place,
+                 const Members& members, const World& world, WaitEdge& edge) {
+  if (owner == task.status.inner_tid) {
+    edge.aim = "for a mutex in " + place + " that it has locked itself";
+    edge.needs.push_back(PartyOf(members.at(task.pid), world));
+    return;
+  }
+  for (const auto& [pid, process] : members) {
+    for (const pid_t tid : ThreadsOf(pid)) {
+      const std::optional<Status> status = ReadStatus(tid);
+      if (!status || status->ended() || status->inner_tid != owner) continue;
+      edge.aim = "for the mutex that % holds in " + place;
+      edge.needs.push_back(PartyOf(process, world));
+      edge.needs.back().inner_tid = owner;
+      return;
+    }
+  }
+  edge.aim = "for a mutex in " + place;
+  edge.remark = "its owner, " + std::to_string(owner) + ", has ended without unlocking it";
+}
+
+bool DecodeFutex(const TaskSample& task, const Members& members, const World& world,
+                 WaitEdge& edge) {
   const std::uint64_t operation = task.blocked->args[1];
   switch (operation & FUTEX_CMD_MASK) {
     case FUTEX_WAIT:
@@ -115,16 +163,19 @@ bool DecodeFutex(const TaskSample& task, WaitEdge& edge) {
     return candidate.start <= address && address < candidate.end;
   });
   if (mapping == mappings.end()) return false;
-  // A private lock in shared memory works within one process only, whatever was meant.
-  if (operation & FUTEX_PRIVATE_FLAG) {
-    edge.aim = "for a lock, a condition or a semaphore of its own";
-    if (mapping->shared()) edge.remark = "it lies in shared memory but is not marked as shared";
-    return true;
-  }
-  edge.aim = "for a lock, a condition or a semaphore in " +
-             std::string(mapping->shared() ? "shared" : "private") + " memory";
+  std::string place = "its own memory";
+  if (mapping->shared()) place = "shared memory";
   if (mapping->shared() && !mapping->object.starts_with("/dev/zero")) {
-    edge.aim += " (" + Printable(mapping->object, kPathLimit) + ")";
+    place += " (" + Printable(mapping->object, kPathLimit) + ")";
+  }
+  const std::optional<int> owner = MutexOwner(task);
+  if (owner) {
+    DecodeMutex(task, *owner, place, members, world, edge);
+  } else {
+    edge.aim = "for a lock, a condition or a semaphore in " + place;
+  }
+  if (mapping->shared() && (operation & FUTEX_PRIVATE_FLAG) && edge.remark.empty()) {
+    edge.remark = "that one is not marked as shared between processes";
   }
   return true;
 }
@@ -230,7 +281,7 @@ bool DecodeCall(const TaskSample& task, const CallRule& rule, const Members& mem
     case Shape::kVfork:
       return DecodeVfork(task, process, members, world, edge);
     case Shape::kFutex:
-      return DecodeFutex(task, edge);
+      return DecodeFutex(task, members, world, edge);
     case Shape::kSignal:
       return DecodeSignalWait(task, edge);
     case Shape::kReceive:
