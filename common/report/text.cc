@@ -160,6 +160,7 @@ void Writer::Timeline(const std::vector<TimelineEntry>& timeline) {
 void Writer::Details(const CheckResult& check) {
   Part(words_.expected, check.expected, false);
   Part(words_.observed, check.observed, true);
+  for (const std::string& note : check.notes) Part(words_.note, note, true);
   Part(words_.look_at, check.hint, false);
   Part(words_.references, Join(check.references, ", "), false);
   Timeline(check.timeline);
@@ -210,9 +211,6 @@ void Writer::Exercise(const LabResult& lab, const ExerciseResult& exercise) {
       told = true;
     } else if (check->status == CheckStatus::kNotGraded || check->status == CheckStatus::kSkipped) {
       for (const std::string& line : LinesOf(check->observed)) Hanging("      | ", line);
-    }
-    for (const std::string& note : check->notes) {
-      Hanging(fmt::format("      {}| ", words_.note), Printable(note, kTextLimit));
     }
   }
 }

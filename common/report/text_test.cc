@@ -31,7 +31,6 @@ TEST(TextReport, TellsTheFirstFailureInFullAndTheOthersInALine) {
 
 demo.1 sender: Send bytes                                        solved  10 / 10
   passed      The bytes arrive in order
-      note: | left behind: descriptor 5
   passed      Nothing is left open
 
 demo.2 reader: Read to the end                                            0 / 20
@@ -41,6 +40,7 @@ demo.2 reader: Read to the end                                            0 / 20
       observed  | process 3 waits in read() on pipe A; the write end of pipe A
                 | is still open in process 3 itself (descriptor 4)
                 | process 2 waits in wait4() for process 3
+      note      | left behind: descriptor 5
       look at   Which ends of the pipe does the reader still hold when it starts
                 to read?
       read      pipe(7), fork(2)
