@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -217,7 +218,8 @@ TEST_F(Duplex, TalksBothWaysWithAChild) {
 TEST_F(Duplex, KeepsInStepForAThousandCalls) {
   Sandbox box;
 
-  Helper caller = box.Start("TalksOften", {{"line", RandomWord(8)}});
+  Helper caller =
+      box.Start("TalksOften", {{"line", RandomWord(8)}}, {.limits = {{RLIMIT_NOFILE, 200}}});
 
   EXPECT_THAT(caller.Wait(), Exited(0));
   EXPECT_EQ(caller.Reported("good"), 1000) << "calls in a row that got their own reply";
@@ -341,6 +343,8 @@ TEST_F(Duplex, StopEndsTheChildOnce) {
   Helper caller = box.Start("StopsTwice", {{"code", code}, {"text", text}});
 
   EXPECT_THAT(caller.Wait(), Exited(0));
+  EXPECT_FALSE(AnyChildStrayed(box))
+      << "the child came back from duplex_start() into the caller's code";
   EXPECT_THAT(StatusOf(caller, "status"), SaysExit(code));
   // The caller's text waited in its stdio buffer while the child lived.
   EXPECT_THAT(caller.output(), SameBytesAs(text));

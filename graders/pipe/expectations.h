@@ -34,9 +34,23 @@ inline WaitStatus StatusOf(const Helper& helper, const std::string& key) {
   return {helper.Reported(key, kNoStatus)};
 }
 
+inline std::vector<Process> RunningProgram(const Sandbox& box, const std::string& program) {
+  std::vector<Process> found;
+  for (const Process& process : box.Children()) {
+    if (process.program == program) found.push_back(process);
+  }
+  return found;
+}
+
+// How the one process that ran `program` has ended, by what the kernel says.
+inline WaitStatus StatusOf(const Sandbox& box, const std::string& program) {
+  const std::vector<Process> found = RunningProgram(box, program);
+  return {found.size() == 1 && found[0].status ? *found[0].status : kNoStatus};
+}
+
 inline void PrintTo(const WaitStatus& status, std::ostream* out) {
   if (status.raw == kNoStatus) {
-    *out << "no status was reported";
+    *out << "no wait status";
   } else {
     *out << "the wait status " << status.raw << ": "
          << DescribeStatus(static_cast<int>(status.raw));
@@ -71,14 +85,6 @@ inline std::vector<std::string> StraysAtExec(Sandbox& box, const Process& proces
 MATCHER(NoStrays, "a program starts with descriptors 0, 1 and 2 and no other") {
   for (const std::string& stray : arg) *result_listener << "\n  " << stray;
   return arg.empty();
-}
-
-inline std::vector<Process> RunningProgram(const Sandbox& box, const std::string& program) {
-  std::vector<Process> found;
-  for (const Process& process : box.Children()) {
-    if (process.program == program) found.push_back(process);
-  }
-  return found;
 }
 
 // True if a child came back from a student's function into the caller's code.
@@ -120,6 +126,14 @@ inline bool Interrupt(Sandbox& box, Helper& helper, int signal) {
 // Serves the box until the process has ended.
 inline bool WaitUntilEnded(Sandbox& box, pid_t pid) {
   return !box.WaitFor([&] { return !box.observer().process(pid).alive; });
+}
+
+// Holds whoever runs `program`, as it exits.
+inline int HoldExitOf(Sandbox& box, const std::string& program) {
+  const auto where = [&box, program](const Event& event) {
+    return box.observer().process(event.pid).program == program;
+  };
+  return box.AddRule({.family = Family::kExit, .where = where, .hold = true});
 }
 
 // Holds whoever exits with `code`, as it exits.

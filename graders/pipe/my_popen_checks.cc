@@ -340,7 +340,7 @@ TEST_F(MyPopen, LeavesNothingBehind) {
     EXPECT_THAT(caller.Leftovers(), NothingLeftBehind()) << row.what;
   }
   Sandbox box({.shell = true});
-  Helper caller = box.Start("FeedsTwoCommands", {{"type", "w"}, {"one", "1"}, {"two", "2"}});
+  Helper caller = box.Start("ReadsCommand", {{"command", "echo hello"}});
   EXPECT_THAT(caller.Wait(), Exited(0));
   EXPECT_THAT(caller.Leftovers(), NothingLeftBehind());
 }
