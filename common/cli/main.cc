@@ -154,7 +154,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "lab: %s\n", error.what());
     return ipclab::kWrongUsage;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "lab: could not be graded: %s\n", error.what());
+    std::fprintf(stderr, "lab: %s\n", error.what());
     return ipclab::kNotGraded;
   }
 }

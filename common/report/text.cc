@@ -134,10 +134,10 @@ void Writer::Part(std::string_view label, std::string_view text, bool foreign) {
                                           Columns(words_.look_at), Columns(words_.references)});
   const std::string bar = foreign ? "| " : "";
   const int room = std::max(20, style_.columns - kIndent - label_columns - Columns(bar));
-  std::string head = Padded(label, label_columns);
+  std::string head = Paint(Padded(label, label_columns), Color::kDim);
   for (const std::string& whole : LinesOf(text)) {
     for (const std::string& line : Wrap(whole, room)) {
-      Line(std::string(kIndent, ' ') + Paint(head, Color::kDim) + bar + line);
+      Line(std::string(kIndent, ' ') + head + bar + line);
       head = std::string(static_cast<std::size_t>(label_columns), ' ');
     }
   }
