@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <regex>
 #include <set>
 
 #include "common/base/error.h"
@@ -28,6 +27,30 @@ const Rubric*& CurrentRubric() {
 
 std::string IdOf(const testing::TestInfo& info) {
   return std::string(info.test_suite_name()) + "." + info.name();
+}
+
+// Bytes that a matcher explains are not shown beside its explanation: of  "\x1..." "...", 5 bytes
+// arrived  only the words behind the literal are left.
+std::string WithoutDump(const std::string& text) {
+  std::size_t at = 0;
+  while (at < text.size() && text[at] == '"') {
+    for (++at; at < text.size() && text[at] != '"'; ++at) at += text[at] == '\\' ? 1 : 0;
+    ++at;
+    if (text.compare(at, 2, " \"") == 0) ++at;
+  }
+  const bool explained = at > 0 && at < text.size() && text.compare(at, 2, ", ") == 0;
+  return explained ? text.substr(at + 2) : text;
+}
+
+// Without GoogleTest's remarks " (of type ipclab::Ending)".
+std::string WithoutTypes(std::string text) {
+  constexpr std::string_view kType = " (of type ";
+  for (std::size_t at = text.find(kType); at != text.npos; at = text.find(kType, at)) {
+    const std::size_t end = text.find(')', at);
+    if (end == text.npos) break;
+    text.erase(at, end + 1 - at);
+  }
+  return text;
 }
 
 std::string Trimmed(const std::string& text) {
@@ -64,21 +87,30 @@ void WriteLine(int fd, const nlohmann::json& line) {
   }
 }
 
+// No regular expressions here: those of the C++ library recurse for every character, and a message
+// may hold megabytes of what a submission wrote.
 Finding ReadFinding(const std::string& message) {
-  static const std::regex kMatcher(
-      R"(Value of: [^]*?\nExpected: ([^]*?)\n  Actual: ([^]*))");
-  static const std::regex kType(R"( \(of type [^\n]*?\))");
-  std::smatch parts;
-  if (!std::regex_match(message, parts, kMatcher)) {
-    // EXPECT_TRUE and its like: "Value of: x\n  Actual: false (why)\nExpected: true\nmore".
-    static const std::regex kTruth(R"(Value of: [^]*?\n  Actual: \w+( \([^]*\))?\nExpected: \w+\n?([^]*))");
-    if (!std::regex_match(message, parts, kTruth)) return {"", Trimmed(message)};
-    return {"", Trimmed(parts[1].str() + "\n" + parts[2].str())};
+  constexpr std::string_view kExpected = "\nExpected: ";
+  constexpr std::string_view kActual = "\n  Actual: ";
+  const std::size_t expected = message.find(kExpected);
+  const std::size_t actual = message.find(kActual);
+  if (!message.starts_with("Value of: ") || expected == message.npos || actual == message.npos) {
+    return {"", Trimmed(message)};
   }
-  std::string observed = std::regex_replace(parts[2].str(), kType, "");
-  const std::string prefix = "the box, ";
-  if (observed.starts_with(prefix)) observed = observed.substr(prefix.size());
-  return {Trimmed(parts[1].str()), Trimmed(observed)};
+  if (actual < expected) {
+    // EXPECT_TRUE and its like: "Value of: x\n  Actual: false (why)\nExpected: true\nmore".
+    const std::string seen =
+        message.substr(actual + kActual.size(), expected - actual - kActual.size());
+    const std::size_t why = seen.find(" (");
+    const std::size_t more = message.find('\n', expected + 1);
+    return {"", Trimmed((why == seen.npos ? "" : seen.substr(why)) +
+                        (more == message.npos ? "" : message.substr(more)))};
+  }
+  const std::size_t from = expected + kExpected.size();
+  std::string observed = WithoutTypes(WithoutDump(message.substr(actual + kActual.size())));
+  constexpr std::string_view kBox = "the box, ";
+  if (observed.starts_with(kBox)) observed = observed.substr(kBox.size());
+  return {Trimmed(message.substr(from, actual - from)), Trimmed(observed)};
 }
 
 void ResultsWriter::OnTestStart(const testing::TestInfo& info) {
@@ -122,8 +154,8 @@ void ResultsWriter::Judge(const testing::TestInfo& info, CheckResult& result) co
   if (!record.not_started.empty()) {
     result.status = CheckStatus::kSkipped;
     result.verdict = "not started";
-    result.observed = record.not_started +
-                      (zh ? "() 还没有写：它返回 ENOSYS" : "() is not written yet: it returns ENOSYS");
+    result.observed = record.not_started + (zh ? "() 还没有写：它返回 ENOSYS"
+                                               : "() is not written yet: it returns ENOSYS");
     return;
   }
   if (failures_.empty()) {

@@ -61,7 +61,17 @@ TEST(Finding, ShowsTheFirstByteThatDiffers) {
   const std::string want = "abcd";
   const std::string got = "abXd";
   const Finding finding = ReadFinding(MessageOf(got, SameBytesAs(want)));
-  EXPECT_THAT(finding.observed, HasSubstr("byte 2 is 0x58 instead of 0x63"));
+  EXPECT_EQ(finding.observed, "4 bytes arrived of 4; byte 2 is 0x58 instead of 0x63");
+}
+
+TEST(Finding, ShowsNoneOfManyBytes) {
+  const std::string got("a\"b\\ \x1" "2\xff, \n\0\xff", 13);
+  std::string many;
+  for (int i = 0; i < 100'000; ++i) many += got;
+  EXPECT_EQ(ReadFinding(MessageOf(got, SameBytesAs(std::string()))).expected,
+            "exactly the bytes that were sent");
+  EXPECT_THAT(ReadFinding(MessageOf(many, SameBytesAs(std::string()))).observed,
+              testing::StartsWith("1300000 bytes arrived of 0; behind the right ones"));
 }
 
 TEST(Finding, OfATruthIsTheSentenceBehindIt) {
