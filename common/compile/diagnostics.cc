@@ -71,8 +71,8 @@ bool MemoryOver(const CappedText& messages) {
 std::string ShownDiagnostics(const CappedText& messages, const ShownNames& names) {
   std::string text = messages.head();
   if (messages.dropped() > 0 || !messages.tail().empty()) {
-    const auto more = static_cast<long long>(messages.dropped() + messages.tail().size());
-    text += "\n... (" + Count(more, "byte") + " more)\n";
+    const std::size_t more = messages.dropped() + messages.tail().size();
+    text += "\n... (" + Count(static_cast<long long>(more), "byte") + " more)\n";
   }
   // Without a jail, only the linker speaks of kJailFolder. Never replace twice: the student's path
   // may itself contain what is looked for.
