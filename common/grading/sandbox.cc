@@ -188,6 +188,8 @@ World Sandbox::MakeWorld() const {
   world.held = observer_->AllHeld();
   world.served = served_;
   world.armed = observer_->armed();
+  world.stopped = Tracer::Get().Stopped(observer_.get());
+  world.resumed = observer_->resumed();
   world.name = [this](pid_t pid) { return observer_->NameOf(pid); };
   return world;
 }
@@ -221,6 +223,7 @@ Ending Sandbox::AllEnded() const {
 }
 
 std::optional<Ending> Sandbox::WaitFor(const std::function<bool()>& done) {
+  observer_->LetHelpersGo();
   BusyWait busy;
   std::optional<Ending> ending = trouble_;
   const auto stop = [&] {

@@ -96,6 +96,7 @@ class Sandbox {
     std::string input;                 // Its standard input; empty for none.
     std::map<int, rlim_t> limits;     // By RLIMIT_ number.
   };
+  // The helper stands still before its body until the check waits for something.
   Helper Start(const std::string& name, const nlohmann::json& args = nlohmann::json::object()) {
     return Start(name, args, StartOptions());
   }

@@ -113,6 +113,10 @@ void Observer::Release(int rule) {
   for (const pid_t tid : std::exchange(standing.held, {})) Tracer::Get().Release(tid);
 }
 
+void Observer::LetHelpersGo() {
+  for (const pid_t tid : std::exchange(waiting_, {})) Tracer::Get().Release(tid);
+}
+
 std::vector<pid_t> Observer::LivingProcesses() const {
   std::vector<pid_t> pids;
   for (const auto& [pid, process] : processes_) {
@@ -313,8 +317,10 @@ void Observer::OnExec(pid_t tid, pid_t former_tid) {
   Append(std::move(event));
 }
 
-void Observer::OnSignal(pid_t tid, const siginfo_t& info) {
+void Observer::OnSignal(pid_t tid, const siginfo_t& info, const std::optional<Blocked>& resumed) {
   if (tid == stage_) return;
+  // A second signal finds the thread in restart_syscall: what it goes on with stays the same.
+  if (resumed && resumed->call != SYS_restart_syscall) resumed_[tid] = *resumed;
   Event event = NewEvent(Event::Kind::kSignal, tid);
   event.status = info.si_signo;
   Append(std::move(event));
@@ -329,6 +335,8 @@ void Observer::OnEnding(pid_t tid) {
 void Observer::OnEnded(pid_t tid, int status) {
   open_.erase(tid);
   broken_off_.erase(tid);
+  resumed_.erase(tid);
+  waiting_.erase(tid);
   for (Standing& standing : rules_) standing.held.erase(tid);
   Process* const process = Owner(tid);
   if (process != nullptr && process->pid == tid) {
@@ -363,7 +371,8 @@ Entry Observer::OnMarker(pid_t tid, const CallInfo& call) {
     case Marker::kReady:
       process->ready = true;
       process->begin = TakeCensus(tid);
-      break;
+      waiting_.insert(tid);
+      return kHeld;
     case Marker::kLoadError:
       process->load_error = Printable(data, 400);
       break;

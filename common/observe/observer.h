@@ -51,6 +51,10 @@ class Observer : public TaskListener {
   Observer(const Observer&) = delete;
   Observer& operator=(const Observer&) = delete;
 
+  // A helper stands still before its body until this is called, so that rules made after its start
+  // hold from its first call on.
+  void LetHelpersGo();
+
   // The next process that the stage forks is a helper of this name.
   void ExpectHelper(const std::string& role) { expected_role_ = role; }
 
@@ -71,6 +75,8 @@ class Observer : public TaskListener {
   std::string NameOf(pid_t pid) const;
   // Processes with an armed timer that may wake them.
   const std::set<pid_t>& armed() const { return armed_; }
+  // What threads in restart_syscall(2) go on with; see World in deadlock.h.
+  const std::map<pid_t, Blocked>& resumed() const { return resumed_; }
   // Why the box must be stopped: "more than 64 processes"; empty if it need not.
   const std::string& limit() const { return limit_; }
   pid_t stage() const { return stage_; }
@@ -86,7 +92,8 @@ class Observer : public TaskListener {
   void OnExit(pid_t tid, long result) override;
   void OnNewTask(pid_t parent_tid, pid_t child_tid) override;
   void OnExec(pid_t tid, pid_t former_tid) override;
-  void OnSignal(pid_t tid, const siginfo_t& info) override;
+  void OnSignal(pid_t tid, const siginfo_t& info,
+                const std::optional<Blocked>& resumed) override;
   void OnEnding(pid_t tid) override;
   void OnEnded(pid_t tid, int status) override;
 
@@ -111,6 +118,8 @@ class Observer : public TaskListener {
   std::map<pid_t, std::size_t> broken_off_;  // The call a signal took a thread out of.
   std::vector<Standing> rules_;
   std::set<pid_t> armed_;
+  std::set<pid_t> waiting_;  // Helpers before their body.
+  std::map<pid_t, Blocked> resumed_;
   std::string limit_;
 };
 

@@ -37,6 +37,19 @@ constexpr std::size_t kThirdArgument = offsetof(user_regs_struct, rdx);
 #error "the tracer knows the registers of x86-64 only"
 #endif
 
+// The call that a thread in a signal stop will go on with through restart_syscall(2).
+std::optional<Blocked> ResumedCall(pid_t tid) {
+  constexpr long kRestartBlock = -516;  // ERESTART_RESTARTBLOCK of the kernel.
+  user_regs_struct registers{};
+  if (!Ptrace(PTRACE_GETREGS, tid, 0, reinterpret_cast<std::uintptr_t>(&registers)) ||
+      static_cast<long>(registers.rax) != kRestartBlock) {
+    return std::nullopt;
+  }
+  return Blocked{static_cast<long>(registers.orig_rax),
+                 {registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8,
+                  registers.r9}};
+}
+
 }  // namespace
 
 Tracer& Tracer::Get() {
@@ -64,6 +77,14 @@ void Tracer::Release(pid_t tid) {
   if (task == tasks_.end() || !task->second.held) return;
   task->second.held = false;
   Resume(tid, task->second);
+}
+
+std::set<pid_t> Tracer::Stopped(const TaskListener* listener) const {
+  std::set<pid_t> tids;
+  for (const auto& [tid, task] : tasks_) {
+    if (task.listener == listener && task.stopped) tids.insert(tid);
+  }
+  return tids;
 }
 
 void Tracer::KillAll(TaskListener* listener) {
@@ -117,6 +138,7 @@ void Tracer::OnStatus(pid_t tid, int status) {
 
 void Tracer::OnStop(pid_t tid, Task& task, int signal, int event) {
   TaskListener& listener = *task.listener;
+  task.stopped = false;
   unsigned long message = 0;
   switch (event) {
     case PTRACE_EVENT_SECCOMP:
@@ -144,6 +166,7 @@ void Tracer::OnStop(pid_t tid, Task& task, int signal, int event) {
       break;
     case PTRACE_EVENT_STOP:
       if (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU) {
+        task.stopped = true;
         Ptrace(PTRACE_LISTEN, tid, 0, 0);  // Stays stopped, yet SIGCONT gets through.
         return;
       }
@@ -159,7 +182,7 @@ void Tracer::OnStop(pid_t tid, Task& task, int signal, int event) {
       } else {
         siginfo_t info{};
         if (Ptrace(PTRACE_GETSIGINFO, tid, 0, reinterpret_cast<std::uintptr_t>(&info))) {
-          listener.OnSignal(tid, info);
+          listener.OnSignal(tid, info, ResumedCall(tid));
         }
         Resume(tid, task, signal);
         return;

@@ -21,6 +21,7 @@
 #include <set>
 
 #include "common/base/fd.h"
+#include "common/observe/blocked.h"
 
 namespace ipclab {
 
@@ -48,7 +49,10 @@ class TaskListener {
   virtual void OnExit(pid_t tid, long result) = 0;
   virtual void OnNewTask(pid_t parent_tid, pid_t child_tid) = 0;
   virtual void OnExec(pid_t tid, pid_t former_tid) = 0;
-  virtual void OnSignal(pid_t tid, const siginfo_t& info) = 0;
+  // `resumed` is the timed call that the thread will go on with as restart_syscall(2), if the signal
+  // broke one off and no handler ends it.
+  virtual void OnSignal(pid_t tid, const siginfo_t& info,
+                        const std::optional<Blocked>& resumed) = 0;
   // About to end, with all its resources still in place.
   virtual void OnEnding(pid_t tid) = 0;
   // `status` as from waitpid(2).
@@ -63,6 +67,8 @@ class Tracer {
   void Seize(pid_t pid, TaskListener* listener);
   // Lets a task go on that OnEntry held.
   void Release(pid_t tid);
+  // Tasks of `listener` in a stop by SIGSTOP or its kin, which stands until SIGCONT.
+  std::set<pid_t> Stopped(const TaskListener* listener) const;
   // Kills all tasks of `listener` and waits for their end; no callback comes any more.
   void KillAll(TaskListener* listener);
 
@@ -71,6 +77,7 @@ class Tracer {
     TaskListener* listener = nullptr;
     bool in_call = false;  // Its exit is to be reported.
     bool held = false;
+    bool stopped = false;
   };
 
   Tracer();
