@@ -39,6 +39,7 @@ class Run {
       : workspace_(workspace),
         options_(options),
         interrupts_(interrupts),
+        words_(WordsOf(options.language)),
         progress_(STDERR_FILENO) {
     result_.seed = options.seed.value_or(DrawSeed());
     result_.grader_version = kVersion;
@@ -56,13 +57,15 @@ class Run {
   const Workspace& workspace_;
   const GradeOptions& options_;
   Interrupts& interrupts_;
+  const Words& words_;
   Progress progress_;
   RunResult result_;
   bool isolation_known_ = false;
 };
 
 Compiled Run::Compile(const LabPlan& plan) {
-  progress_.Step(plan.lab + ": compiling " + plan.source.shown_path);
+  progress_.Step(plan.lab + ": " +
+                 fmt::format(fmt::runtime(words_.compiling), plan.source.shown_path));
   CompileOptions compile;
   compile.allow_unjailed = !options_.credit;
   const ImmediateInterrupts interruptible;
@@ -109,7 +112,7 @@ LabResult Run::RunChecks(const LabPlan& plan, const Compiled& compiled) {
     reader.AddLine(line);
     const std::size_t total = wanted > 0 ? wanted : reader.announced();
     if (total > 0 && !announced) {
-      progress_.Step(fmt::format("{}: running {} checks", plan.lab, total));
+      progress_.Step(plan.lab + ": " + fmt::format(fmt::runtime(words_.running), total));
       announced = true;
     }
     progress_.Tick(
@@ -140,10 +143,10 @@ void Run::GradeLab(const LabPlan& plan) {
   }
   lab.lab = plan.lab;
   lab.source = plan.source.shown_path;
-  const std::string outcome =
-      lab.error.empty()
-          ? fmt::format("{} / {} points", PointsText(lab.score), PointsText(lab.max_score))
-          : "could not be graded";
+  const std::string outcome = lab.error.empty()
+                                  ? fmt::format(fmt::runtime(words_.points), PointsText(lab.score),
+                                                PointsText(lab.max_score))
+                                  : std::string(words_.cannot_grade);
   progress_.Done(plan.lab + ": " + outcome);
   result_.labs.push_back(std::move(lab));
 }

@@ -285,6 +285,14 @@ TEST(Progress, IsPlainLinesWithoutATerminal) {
             "half: 5 / 10 points\n");
 }
 
+TEST(Progress, SpeaksTheLanguageOfTheRun) {
+  const TestingWorkspace workspace({"half"});
+  EXPECT_EQ(workspace.Lab({"grade", "--lang", "zh"}).err,
+            "half: 正在编译 labs/half/half.cc\n"
+            "half: 正在运行 2 项检查\n"
+            "half: 5 / 10 分\n");
+}
+
 class Interruption : public testing::TestWithParam<int> {};
 
 TEST_P(Interruption, EndsTheGraderAndLabByTheSameSignal) {

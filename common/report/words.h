@@ -37,6 +37,9 @@ struct Words {
   std::string_view next_start;        // {exercise} {lab}
   std::string_view all_solved;        // {lab}
   std::string_view repeat;            // {seed}
+  // Progress.
+  std::string_view compiling;  // {file}
+  std::string_view running;    // {count}
   // The overview.
   std::string_view lab, exercises, points_heading, next_heading, of;  // `of`: {solved} {exercises}
   std::string_view not_tried;
