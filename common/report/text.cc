@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t kTextLimit = 4000;
 constexpr std::size_t kTextLines = 40;
 constexpr std::size_t kDiagnosticLines = 60;
+constexpr std::size_t kWarningLines = 12;
 
 enum class Color { kNone, kRed, kGreen, kYellow, kDim, kBold };
 
@@ -234,6 +235,11 @@ void Writer::Lab(const LabResult& lab) {
   Edges(lab.lab + "  " + lab.source, Color::kBold, points,
         lab.score == lab.max_score ? Color::kGreen : Color::kBold);
   if (IsBuilt(lab)) {
+    if (!lab.diagnostics.empty()) {
+      Line("");
+      Line(Paint(std::string(words_.warnings), Color::kYellow));
+      out_ += Quoted(lab.diagnostics, "  | ", kWarningLines);
+    }
     for (const ExerciseResult& exercise : lab.exercises) Exercise(lab, exercise);
   } else {
     NotBuilt(lab);

@@ -114,6 +114,14 @@ Next: make labs/demo/demo.cc build
 )");
 }
 
+TEST(TextReport, ShowsTheCompilersWarnings) {
+  RunResult run = MixedRun();
+  run.labs[0].diagnostics = "labs/demo/demo.cc:3:7: warning: unused variable 'x'\n";
+  EXPECT_THAT(ToText(run, {}),
+              HasSubstr("10 / 40 points\n\nthe compiler warns:\n"
+                        "  | labs/demo/demo.cc:3:7: warning: unused variable 'x'\n\ndemo.1"));
+}
+
 TEST(TextReport, SaysWhyALabCouldNotBeGradedAndGivesItNoPoints) {
   EXPECT_EQ(ToText(RefusedRun(), {}),
             R"(demo                                                         could not be graded

@@ -25,6 +25,7 @@ struct Words {
   std::string_view points;  // {score} {max_score}
   std::string_view expected, observed, look_at, references, timeline, note;
   std::string_view earlier_events;  // {count}
+  std::string_view warnings;
   std::string_view cannot_grade;
   std::string_view practice;          // {detail}
   std::string_view to_fix;            // {command}
