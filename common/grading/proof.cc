@@ -68,7 +68,7 @@ Run RunGrader(const std::string& grader, const std::string& submission, const st
   std::istringstream lines(ReadToEnd(results.read.get()));
 
   Run run;
-  Check(waitpid(pid, &run.status, 0), "waitpid");
+  Check(wait4(pid, &run.status, 0, &run.usage), "wait4");
   bool ended = false;
   for (std::string line; std::getline(lines, line);) {
     const nlohmann::json object = nlohmann::json::parse(line);

@@ -6,6 +6,8 @@
 #ifndef IPCLAB_COMMON_GRADING_PROOF_H_
 #define IPCLAB_COMMON_GRADING_PROOF_H_
 
+#include <sys/resource.h>
+
 #include <string>
 #include <vector>
 
@@ -17,7 +19,8 @@ struct Run {
   LabResult lab;
   std::uint64_t seed = 0;
   Isolation isolation;
-  int status = 0;  // As from waitpid(2).
+  int status = 0;       // As from waitpid(2).
+  rusage usage{};       // Of the grader itself. getrusage(2)
 };
 
 // Runs the grader to its end. Throws GraderError if it could not grade.

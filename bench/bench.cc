@@ -1,6 +1,6 @@
 // What a check costs: medians with spread, all from one run on this machine.
 //
-//   bench [--rounds N]
+//   ./lab bench [--rounds N]
 //
 // A table on standard output; ratios compare with the line they name, because absolute times differ
 // between machines and hours.
@@ -14,7 +14,10 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 
+#include "common/compile/compile.h"
+#include "common/grading/proof.h"
 #include "common/grading/sandbox.h"
 #include "common/sandbox/helper.h"
 #include "common/sandbox/stage.h"
@@ -94,7 +97,53 @@ Sample CostOfACall(int rounds, const std::vector<Family>& watch) {
   return sample;
 }
 
-void Run(int rounds) {
+struct Lab {
+  std::string grader;
+  std::string rubric;
+  std::string submission;
+  std::string source;
+  std::string header;
+  std::string exports;
+};
+
+// A whole lab with its reference solution, as a student would wait for it.
+void RunLab(const Lab& lab, int rounds) {
+  const LabContract contract = ReadContract("pipe", lab.header, lab.exports);
+  // Bazel gives links, which a submission may not be.
+  const Source source = ReadSource(std::filesystem::canonical(lab.source));
+  Print("pipe: compiling the solution in its jail",
+        Time(rounds,
+             [&] {
+               const Compiled compiled = CompileSubmission(contract, source, {});
+               if (compiled.outcome != CompileOutcome::kOk) throw GraderError(compiled.reason);
+             }),
+        "ms", 0, "");
+  double slowest = 0;
+  Sample processor;
+  Run run;
+  Print("pipe: all checks of the solution",
+        Time(rounds,
+             [&] {
+               run = RunGrader(lab.grader, lab.submission, lab.rubric, {});
+               const auto seconds = [](const timeval& time) {
+                 return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+               };
+               processor.push_back((seconds(run.usage.ru_utime) + seconds(run.usage.ru_stime)) * 1e3);
+               for (const CheckResult& check : run.lab.checks) {
+                 if (check.status != CheckStatus::kPassed) throw GraderError(check.id + " failed");
+                 slowest = std::max(slowest, check.duration_ms);
+               }
+             }),
+        "ms", 0, "");
+  std::sort(processor.begin(), processor.end());
+  Print("pipe: processor time of the grader itself", processor, "ms", 0, "");
+  std::printf("%-46s %9zu\n", "pipe: checks", run.lab.checks.size());
+  std::printf("%-46s %9.3f ms\n", "pipe: the slowest check of all rounds", slowest);
+  std::printf("%-46s %9.1f MiB\n", "pipe: memory of the grader, at most",
+              static_cast<double>(run.usage.ru_maxrss) / 1024);
+}
+
+void RunBoxes(int rounds) {
   const Sample exec = Time(rounds, [] { Exec({"/bin/true"}); });
   const double base = Median(exec);
   Print("fork and exec of /bin/true", exec, "ms", 0, "");
@@ -121,10 +170,6 @@ void Run(int rounds) {
   Print("a system call, not watched", unwatched, "us", 0, "");
   Print("a system call, watched", CostOfACall(rounds, {Family::kWrite}), "us", Median(unwatched),
         "unwatched");
-  rusage usage{};
-  Check(getrusage(RUSAGE_SELF, &usage), "getrusage");
-  std::printf("%-46s %9.1f MiB\n", "memory of this process, at most",
-              static_cast<double>(usage.ru_maxrss) / 1024);
 }
 
 }  // namespace
@@ -133,12 +178,21 @@ void Run(int rounds) {
 int main(int argc, char** argv) {
   using namespace ipclab;
   if (IsStage()) RunStage([](std::string_view) { return std::string(); });
-  CLI::App app("Measures what a box, a deadlock proof and a watched call cost.");
+  CLI::App app("Measures what boxes, deadlock proofs, watched calls and a whole lab cost.");
   int rounds = 50;
-  app.add_option("--rounds", rounds, "measurements of each row")->check(CLI::Range(1, 10000));
+  Lab lab;
+  app.add_option("--rounds", rounds, "measurements of each row; a tenth for a whole lab")
+      ->check(CLI::Range(1, 10000));
+  app.add_option("--grader", lab.grader)->required();
+  app.add_option("--rubric", lab.rubric)->required();
+  app.add_option("--submission", lab.submission)->required();
+  app.add_option("--source", lab.source)->required();
+  app.add_option("--header", lab.header)->required();
+  app.add_option("--exports", lab.exports)->required();
   CLI11_PARSE(app, argc, argv);
   try {
-    Run(rounds);
+    RunBoxes(rounds);
+    RunLab(lab, std::max(3, rounds / 10));
   } catch (const GraderError& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 3;
