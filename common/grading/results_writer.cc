@@ -29,9 +29,12 @@ std::string IdOf(const testing::TestInfo& info) {
   return std::string(info.test_suite_name()) + "." + info.name();
 }
 
-// Bytes that a matcher explains are not shown beside its explanation: of  "\x1..." "...", 5 bytes
-// arrived  only the words behind the literal are left.
+// A value that a matcher explains is not shown beside its explanation: of  "\x1..." "...", 5 bytes
+// arrived  and of  { "..." }, \n  left behind: ...  only the words behind the value are left.
 std::string WithoutDump(const std::string& text) {
+  constexpr std::string_view kEndOfList = " }, \n";
+  const std::size_t list = text.starts_with("{ ") ? text.find(kEndOfList) : text.npos;
+  if (list != text.npos) return text.substr(list + kEndOfList.size());
   std::size_t at = 0;
   while (at < text.size() && text[at] == '"') {
     for (++at; at < text.size() && text[at] != '"'; ++at) at += text[at] == '\\' ? 1 : 0;
@@ -193,7 +196,8 @@ void ResultsWriter::OnTestEnd(const testing::TestInfo& info) {
   result.duration_ms = std::chrono::duration<double, std::milli>(took).count();
   if (result.status != CheckStatus::kPassed) NotPassed().insert(result.id);
   score_ += result.points;
-  max_score_ += result.max_points;
+  // What could not be judged costs nothing and earns nothing.
+  if (result.status != CheckStatus::kNotGraded) max_score_ += result.max_points;
   ++checks_;
   nlohmann::json line = result;
   line["type"] = "check";

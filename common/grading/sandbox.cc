@@ -363,7 +363,9 @@ bool Helper::WaitUntilBlockedIn(const std::vector<Family>& families) {
   return false;
 }
 
-void Helper::Signal(int signal) { Check(kill(pid_, signal), "kill"); }
+void Helper::Signal(int signal) {
+  if (kill(pid_, signal) == -1 && errno != ESRCH) throw SystemError(errno, "kill");
+}
 
 const Process& Helper::process() const { return box_->observer_->process(pid_); }
 const std::string& Helper::output() const { return box_->outputs_.at(pid_).out->text; }

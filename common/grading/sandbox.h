@@ -55,7 +55,7 @@ class Helper {
   // the reason in `box.failure()`, if that never comes.
   [[nodiscard]] bool WaitUntilBlockedIn(const std::vector<Family>& families);
 
-  // Sends a signal to the helper, from outside.
+  // Sends a signal to the helper, from outside; nothing happens if it has ended.
   void Signal(int signal);
 
   pid_t pid() const { return pid_; }
