@@ -104,6 +104,7 @@ TEST_F(SendToChild, GoesOnAfterShortCountsAndSignals) {
   box.AddRule({.family = Family::kRead, .where = InChildren(box), .answer = -EINTR});
   box.AddRule({.family = Family::kWrite, .where = InChildren(box), .answer = -EINTR});
   box.Shorten(Family::kWrite, 700);
+  box.Shorten(Family::kRead, 1000);
   const int exit = box.AddRule({.family = Family::kExit, .where = InChildren(box), .hold = true});
 
   Helper sender = box.Start("SendsAndIsInterrupted", {{"bytes", Binary(bytes)}});
