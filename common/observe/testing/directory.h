@@ -20,8 +20,7 @@ namespace ipclab {
 class Directory {
  public:
   Directory() {
-    const char* const base = getenv("TEST_TMPDIR");
-    path_ = std::string(base != nullptr ? base : "/tmp") + "/ipclabXXXXXX";
+    // Not TEST_TMPDIR: a build tool's path is so long that messages cut it.
     if (mkdtemp(path_.data()) == nullptr) throw SystemError(errno, "mkdtemp " + path_);
   }
   Directory(const Directory&) = delete;
@@ -36,7 +35,7 @@ class Directory {
   const std::string& path() const { return path_; }
 
  private:
-  std::string path_;
+  std::string path_ = "/tmp/ipclabXXXXXX";
 };
 
 }  // namespace ipclab
