@@ -32,6 +32,8 @@ class Grader:
             [f"{folder}/grader", f"--submission={folder}/submission.so",
              f"--rubric={folder}/rubric.json", f"--results={write_end}", *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, close_fds=False,
+            # Not Bazel's: GoogleTest would keep a file there that another user may not touch.
+            env={"PATH": "/usr/bin:/bin"},
             user=user, group=user, extra_groups=[] if user else None)
         os.close(write_end)
         self.results = os.fdopen(read_end, encoding="utf-8")
