@@ -110,7 +110,7 @@ TEST_F(SendToChild, GoesOnAfterShortCountsAndSignals) {
   Helper sender = box.Start("SendsAndIsInterrupted", {{"bytes", Binary(bytes)}});
 
   EXPECT_TRUE(box.WaitUntilHeld(exit))
-      << "The child should have come to its end; the caller " << box.failure();
+      << "The child should have come to its end, but: " << box.failure();
   EXPECT_TRUE(sender.WaitUntilBlockedIn(kWaits)) << box.failure();
   EXPECT_TRUE(Interrupt(box, sender, SIGUSR1)) << "the signal did not arrive";
   box.Release(exit);
@@ -133,7 +133,7 @@ TEST_F(SendToChild, ReturnsHowTheChildEnded) {
   const int exit = box.AddRule({.family = Family::kExit, .where = InChildren(box), .hold = true});
   Helper sender = box.Start("SendsBytes", {{"bytes", Binary("x")}});
   EXPECT_TRUE(box.WaitUntilHeld(exit))
-      << "The child should have come to its end; the caller " << box.failure();
+      << "The child should have come to its end, but: " << box.failure();
   for (const pid_t child : box.observer().Held(exit)) kill(child, SIGKILL);
   EXPECT_THAT(sender.Wait(), Exited(0));
   EXPECT_THAT(sender.call(), FailedWith(ECANCELED)) << "the child was killed by SIGKILL";
