@@ -1,5 +1,6 @@
 #include "common/observe/tracer.h"
 
+#include <poll.h>
 #include <sys/ptrace.h>
 #include <sys/signalfd.h>
 #include <sys/user.h>
@@ -45,9 +46,9 @@ std::optional<Blocked> ResumedCall(pid_t tid) {
       static_cast<long>(registers.rax) != kRestartBlock) {
     return std::nullopt;
   }
-  return Blocked{static_cast<long>(registers.orig_rax),
-                 {registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8,
-                  registers.r9}};
+  return Blocked{
+      static_cast<long>(registers.orig_rax),
+      {registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9}};
 }
 
 }  // namespace
@@ -95,18 +96,33 @@ void Tracer::KillAll(TaskListener* listener) {
     }
     return tids;
   };
+  constexpr int kPaceMs = 5;
   for (auto left = mine(); !left.empty(); left = mine()) {
-    for (const pid_t tid : left) kill(tid, SIGKILL);
-    int status = 0;
-    const pid_t tid = waitpid(-1, &status, __WALL);
-    if (tid == -1) throw SystemError(errno, "waitpid");
-    const auto task = tasks_.find(tid);
-    if (task == tasks_.end() || task->second.listener != listener) {
-      OnStatus(tid, status);
-    } else if (WIFSTOPPED(status)) {
+    for (const pid_t tid : left) {
+      kill(tid, SIGKILL);
+      // A dying task stops once more. If that stop came while an earlier one was being answered,
+      // nothing reports it again.
       Ptrace(PTRACE_CONT, tid, 0, 0);
-    } else {
-      tasks_.erase(task);
+    }
+    signalfd_siginfo info;
+    while (read(signals_.get(), &info, sizeof(info)) > 0) {
+    }
+    int status = 0;
+    pid_t tid = 0;
+    while ((tid = waitpid(-1, &status, __WALL | WNOHANG)) > 0) {
+      const auto task = tasks_.find(tid);
+      if (task == tasks_.end() || task->second.listener != listener) {
+        OnStatus(tid, status);
+      } else if (WIFSTOPPED(status)) {
+        Ptrace(PTRACE_CONT, tid, 0, 0);
+      } else {
+        tasks_.erase(task);
+      }
+    }
+    if (tid == -1 && errno != ECHILD) throw SystemError(errno, "waitpid");
+    pollfd change{signals_.get(), POLLIN, 0};
+    if (!mine().empty() && poll(&change, 1, kPaceMs) == -1 && errno != EINTR) {
+      throw SystemError(errno, "poll");
     }
   }
 }
