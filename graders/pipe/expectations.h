@@ -13,11 +13,13 @@
 #include <algorithm>
 #include <memory>
 #include <ostream>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "common/base/text.h"
 #include "common/grading/exercise.h"
+#include "common/observe/blocked.h"
 #include "common/observe/census_diff.h"
 #include "common/observe/trace.h"
 
@@ -112,6 +114,7 @@ inline const std::vector<Family> kWaits = {Family::kWait, Family::kPoll, Family:
 // Sends a signal to the helper, and serves the box until it has broken off the call that the helper
 // sleeps in.
 inline bool Interrupt(Sandbox& box, Helper& helper, int signal) {
+  if (!helper.process().alive) return false;
   const auto arrived = [&] {
     return std::ranges::count_if(box.events(), [&](const Event& event) {
       return event.kind == Event::Kind::kSignal && event.pid == helper.pid() &&
@@ -120,7 +123,26 @@ inline bool Interrupt(Sandbox& box, Helper& helper, int signal) {
   };
   const auto before = arrived();
   helper.Signal(signal);
-  return !box.WaitFor([&] { return arrived() > before; });
+  return !box.WaitFor([&] { return arrived() > before || !helper.process().alive; });
+}
+
+// True if all threads of the box that no rule holds slept in a call at one moment: see deadlock.h.
+inline bool AtRest(const Sandbox& box) {
+  const std::vector<pid_t> living = box.observer().LivingProcesses();
+  const std::set<pid_t> held = box.observer().AllHeld();
+  const std::vector<TaskSample> before = SampleTasks(living);
+  const std::vector<TaskSample> after = SampleTasks(living);
+  if (before.empty() || before.size() != after.size()) return false;
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    if (held.count(before[i].tid) != 0) continue;
+    if (before[i].status.state != 'S' || !before[i].SleptUntil(after[i])) return false;
+  }
+  return true;
+}
+
+// Serves the box until nothing moves any more; false if all have ended.
+[[nodiscard]] inline bool WaitUntilAtRest(Sandbox& box) {
+  return !box.WaitFor([&] { return AtRest(box); });
 }
 
 // Serves the box until the process has ended.

@@ -200,7 +200,11 @@ TEST_F(RunPipeline, PutsEachStatusInItsSlot) {
   const auto leaves = [&](int i) { return "lets_go " + std::to_string(code + i); };
 
   Helper caller = box.Start("RunsPipeline", Stages({leaves(0), leaves(1), leaves(2)}));
-  for (const int gate : gates) EXPECT_TRUE(box.WaitUntilHeld(gate)) << box.failure();
+  EXPECT_TRUE(WaitUntilAtRest(box));
+  for (const int gate : gates) {
+    EXPECT_FALSE(box.observer().Held(gate).empty())
+        << "the caller waits for one stage before it has started all of them";
+  }
 
   for (const int i : {2, 0, 1}) {  // The order in which the stages end.
     EXPECT_TRUE(caller.WaitUntilBlockedIn(kWaits)) << box.failure();
@@ -222,24 +226,14 @@ TEST_F(RunPipeline, GoesOnWaitingWhenASignalComes) {
   const int gate = HoldExit(box, code);
   const std::string leaves = "lets_go " + std::to_string(code);
 
-  Helper caller = box.Start("RunsPipelineWithHandler", Stages({leaves}));
-  EXPECT_TRUE(box.WaitUntilHeld(gate)) << box.failure();
+  Helper caller = box.Start("RunsPipelineWithHandler", Stages({leaves, "copies"}));
+  EXPECT_TRUE(WaitUntilAtRest(box));
   EXPECT_TRUE(caller.WaitUntilBlockedIn(kWaits)) << box.failure();
   EXPECT_TRUE(Interrupt(box, caller, SIGUSR1));
   box.Release(gate);
 
   EXPECT_THAT(caller.Wait(), Exited(0));
   EXPECT_THAT(StatusOf(caller, "status0"), SaysExit(code));
-}
-
-// Serves the box until all processes have ended but the caller and those that are held.
-bool WaitUntilOthersEnded(Sandbox& box, const Helper& caller) {
-  return !box.WaitFor([&] {
-    const std::set<pid_t> held = box.observer().AllHeld();
-    return std::ranges::all_of(box.observer().LivingProcesses(), [&](pid_t pid) {
-      return pid == caller.pid() || held.count(pid) != 0;
-    });
-  });
 }
 
 TEST_F(RunPipeline, ReportsAProgramThatCannotRun) {
@@ -252,8 +246,7 @@ TEST_F(RunPipeline, ReportsAProgramThatCannotRun) {
   Helper caller = box.Start("RunsPipelineWithUnflushedText", args);
   // The one that cannot run ends first.
   const int gates[] = {HoldExitOf(box, "copies"), HoldExitOf(box, "adds")};
-  for (const int gate : gates) EXPECT_TRUE(box.WaitUntilHeld(gate)) << box.failure();
-  EXPECT_TRUE(WaitUntilOthersEnded(box, caller));
+  EXPECT_TRUE(WaitUntilAtRest(box));
   for (const int gate : gates) box.Release(gate);
 
   EXPECT_THAT(caller.Wait(), Exited(0));
