@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/observe/loop.h"
+#include "common/observe/proc.h"
 
 namespace ipclab {
 namespace {
@@ -96,6 +97,16 @@ void Tracer::KillAll(TaskListener* listener) {
     }
     return tids;
   };
+  // A newborn whose parent has not told of it, and never will: killed, the parent may leave its
+  // fork event unreported. Left in its first stop, it would keep process 1 of the box from ending.
+  const auto adopt = [&](pid_t tid) {
+    const std::optional<Status> status = ReadStatus(tid);
+    const auto parent = tasks_.find(status ? status->parent : 0);
+    if (parent == tasks_.end() || parent->second.listener != listener) return false;
+    tasks_[tid].listener = listener;
+    return true;
+  };
+  std::erase_if(early_, adopt);
   constexpr int kPaceMs = 5;
   for (auto left = mine(); !left.empty(); left = mine()) {
     for (const pid_t tid : left) {
@@ -110,8 +121,9 @@ void Tracer::KillAll(TaskListener* listener) {
     int status = 0;
     pid_t tid = 0;
     while ((tid = waitpid(-1, &status, __WALL | WNOHANG)) > 0) {
+      const bool newborn = WIFSTOPPED(status) && tasks_.count(tid) == 0 && adopt(tid);
       const auto task = tasks_.find(tid);
-      if (task == tasks_.end() || task->second.listener != listener) {
+      if (!newborn && (task == tasks_.end() || task->second.listener != listener)) {
         OnStatus(tid, status);
       } else if (WIFSTOPPED(status)) {
         Ptrace(PTRACE_CONT, tid, 0, 0);
