@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/base/error.h"
 #include "common/base/fd.h"
 #include "common/base/names.h"
+#include "common/base/spawn.h"
 #include "common/base/text.h"
 
 namespace ipclab {
@@ -60,6 +63,54 @@ TEST(CheckTest, NamesTheCallAndTheError) {
     FAIL() << "the open succeeded";
   } catch (const GraderError& error) {
     EXPECT_STREQ(error.what(), "open /does/not/exist: ENOENT (No such file or directory)");
+  }
+}
+
+// What a shell command writes to its standard output, given that and nothing else.
+std::string OutputOf(const std::string& command) {
+  PipeEnds pipe = MakePipe();
+  SpawnPlan plan;
+  plan.argv = {"/bin/sh", "-c", command};
+  plan.environment = {"GREETING=hello"};
+  plan.fds = {{pipe.write.get(), STDOUT_FILENO}};
+  plan.directory = "/usr";
+  const pid_t pid = Spawn(plan);
+  pipe.write.Reset();
+  std::string text(1000, '\0');
+  std::size_t size = 0;
+  ssize_t part = 0;
+  while ((part = read(pipe.read.get(), text.data() + size, text.size() - size)) > 0) {
+    size += static_cast<std::size_t>(part);
+  }
+  Check(waitpid(pid, nullptr, 0), "waitpid");
+  text.resize(size);
+  return text;
+}
+
+TEST(SpawnTest, GivesTheEnvironmentTheFolderAndTheDescriptorsOfThePlan) {
+  EXPECT_EQ(OutputOf("echo $GREETING; pwd"), "hello\n/usr\n");
+}
+
+TEST(SpawnTest, LeavesNoOtherDescriptorOpen) {
+  const Fd inherited(Check(open("/dev/null", O_RDONLY), "open"));  // Not close-on-exec.
+  EXPECT_EQ(OutputOf("for fd in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do"
+                     "  [ -e /proc/$$/fd/$fd ] && printf '%s ' $fd; done"),
+            "0 1 2 ");
+}
+
+TEST(SpawnTest, StartsWithoutBlockedOrIgnoredSignals) {
+  signal(SIGPIPE, SIG_IGN);
+  const std::string text = OutputOf("kill -PIPE $$; echo alive");
+  signal(SIGPIPE, SIG_DFL);
+  EXPECT_EQ(text, "");
+}
+
+TEST(SpawnTest, NamesTheProgramThatCannotBeStarted) {
+  try {
+    Spawn({.argv = {"/does/not/exist"}});
+    FAIL() << "it was started";
+  } catch (const GraderError& error) {
+    EXPECT_STREQ(error.what(), "cannot start /does/not/exist: ENOENT (No such file or directory)");
   }
 }
 

@@ -208,7 +208,7 @@ TEST_F(GraderRun, NamesAProgramThatCannotBeStarted) {
     Run({.program = folder_ / "none", .library = STDERR_FILENO});
     FAIL() << "it started";
   } catch (const GraderError& error) {
-    EXPECT_EQ(error.what(), "cannot start the grader " + (folder_ / "none").string() +
+    EXPECT_EQ(error.what(), "cannot start " + (folder_ / "none").string() +
                                 ": ENOENT (No such file or directory)");
   }
 }

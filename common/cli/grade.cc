@@ -18,7 +18,7 @@
 #include "common/cli/progress.h"
 #include "common/cli/records.h"
 #include "common/cli/results_reader.h"
-#include "common/cli/version.h"
+#include "common/base/version.h"
 #include "common/report/json.h"
 #include "common/report/summary.h"
 #include "common/report/text.h"

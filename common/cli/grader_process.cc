@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 #include "common/base/error.h"
 #include "common/base/fd.h"
 #include "common/base/names.h"
+#include "common/base/spawn.h"
 #include "common/base/text.h"
 
 namespace ipclab {
@@ -24,62 +24,6 @@ constexpr int kLibraryFd = 4;
 constexpr std::size_t kOutputLimit = 8 << 10;
 constexpr std::size_t kLineLimit = 4 << 20;
 constexpr std::chrono::milliseconds kGrace{2000};
-
-void CheckCall(int error, const std::string& call) {
-  if (error != 0) throw SystemError(error, call);
-}
-
-// posix_spawn(3) with its two objects, which must be destroyed.
-class Spawn {
- public:
-  Spawn() {
-    CheckCall(posix_spawn_file_actions_init(&actions_), "posix_spawn_file_actions_init");
-    CheckCall(posix_spawnattr_init(&attributes_), "posix_spawnattr_init");
-    sigset_t signals;
-    sigemptyset(&signals);
-    CheckCall(posix_spawnattr_setsigmask(&attributes_, &signals), "posix_spawnattr_setsigmask");
-    sigfillset(&signals);
-    CheckCall(posix_spawnattr_setsigdefault(&attributes_, &signals),
-              "posix_spawnattr_setsigdefault");
-    CheckCall(
-        posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF),
-        "posix_spawnattr_setflags");
-    CheckCall(posix_spawn_file_actions_addopen(&actions_, 0, "/dev/null", O_RDONLY, 0), "addopen");
-  }
-  ~Spawn() {
-    posix_spawn_file_actions_destroy(&actions_);
-    posix_spawnattr_destroy(&attributes_);
-  }
-  Spawn(const Spawn&) = delete;
-  Spawn& operator=(const Spawn&) = delete;
-
-  // `from` becomes descriptor `to`. A copy far above all targets cannot be overwritten by one.
-  void Give(int from, int to) {
-    constexpr int kFar = 100;
-    copies_.emplace_back(Check(fcntl(from, F_DUPFD_CLOEXEC, kFar), "fcntl(F_DUPFD_CLOEXEC)"));
-    CheckCall(posix_spawn_file_actions_adddup2(&actions_, copies_.back().get(), to), "adddup2");
-  }
-
-  pid_t Run(const std::vector<std::string>& arguments) {
-    // Also what a caller of ours left open for us to inherit.
-    CheckCall(posix_spawn_file_actions_addclosefrom_np(&actions_, kLibraryFd + 1), "addclosefrom");
-    static const char* const kEnvironment[] = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", nullptr};
-    std::vector<char*> argv;
-    for (const std::string& argument : arguments)
-      argv.push_back(const_cast<char*>(argument.c_str()));
-    argv.push_back(nullptr);
-    pid_t pid = -1;
-    CheckCall(posix_spawn(&pid, argv[0], &actions_, &attributes_, argv.data(),
-                          const_cast<char**>(kEnvironment)),
-              "cannot start the grader " + arguments[0]);
-    return pid;
-  }
-
- private:
-  posix_spawn_file_actions_t actions_;
-  posix_spawnattr_t attributes_;
-  std::vector<Fd> copies_;
-};
 
 std::vector<std::string> ArgumentsOf(const GraderPlan& plan) {
   std::vector<std::string> arguments = {
@@ -99,12 +43,14 @@ std::vector<std::string> ArgumentsOf(const GraderPlan& plan) {
 class Grader {
  public:
   Grader(const GraderPlan& plan, int results, int output) {
-    Spawn spawn;
-    spawn.Give(results, kResultsFd);
-    spawn.Give(plan.library, kLibraryFd);
-    spawn.Give(output, STDOUT_FILENO);
-    spawn.Give(output, STDERR_FILENO);
-    pid_ = spawn.Run(ArgumentsOf(plan));
+    SpawnPlan spawn;
+    spawn.argv = ArgumentsOf(plan);
+    spawn.environment = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8"};
+    spawn.fds = {{output, STDOUT_FILENO},
+                 {output, STDERR_FILENO},
+                 {results, kResultsFd},
+                 {plan.library, kLibraryFd}};
+    pid_ = Spawn(spawn);
     pidfd_ = Fd(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
     if (!pidfd_) {
       const int error = errno;

@@ -15,7 +15,7 @@
 #include "common/cli/files.h"
 #include "common/cli/grade.h"
 #include "common/cli/records.h"
-#include "common/cli/version.h"
+#include "common/base/version.h"
 #include "common/cli/workspace.h"
 
 namespace ipclab {

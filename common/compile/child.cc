@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,75 +13,12 @@
 
 #include "common/base/error.h"
 #include "common/base/fd.h"
+#include "common/base/spawn.h"
 
 namespace ipclab {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-void CheckSpawn(int error, const std::string& call) {
-  if (error != 0) throw SystemError(error, call);
-}
-
-std::vector<char*> Pointers(const std::vector<std::string>& strings) {
-  std::vector<char*> pointers;
-  for (const std::string& string : strings) pointers.push_back(const_cast<char*>(string.c_str()));
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
-// Numbers far above every target, so that no dup2 overwrites a source that is still needed.
-Fd FarDuplicate(int fd) {
-  constexpr int kFar = 200;
-  return Fd(Check(fcntl(fd, F_DUPFD_CLOEXEC, kFar), "fcntl(F_DUPFD_CLOEXEC)"));
-}
-
-// What posix_spawn(3) is to do in the new process.
-class SpawnActions {
- public:
-  SpawnActions(int out, int err, const std::vector<Fd>& fds) {
-    CheckSpawn(posix_spawn_file_actions_init(&actions_), "posix_spawn_file_actions_init");
-    CheckSpawn(posix_spawnattr_init(&attributes_), "posix_spawnattr_init");
-    CheckSpawn(posix_spawn_file_actions_addopen(&actions_, 0, "/dev/null", O_RDONLY, 0), "addopen");
-    Duplicate(out, 1);
-    Duplicate(err, 2);
-    int next = ChildPlan::kFirstFd;
-    for (const Fd& fd : fds) Duplicate(fd.get(), next++);
-    CheckSpawn(posix_spawn_file_actions_addclosefrom_np(&actions_, next), "addclosefrom");
-
-    sigset_t signals;
-    sigemptyset(&signals);
-    CheckSpawn(posix_spawnattr_setsigmask(&attributes_, &signals), "setsigmask");
-    sigfillset(&signals);
-    CheckSpawn(posix_spawnattr_setsigdefault(&attributes_, &signals), "setsigdefault");
-    CheckSpawn(
-        posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF),
-        "posix_spawnattr_setflags");
-  }
-  ~SpawnActions() {
-    posix_spawn_file_actions_destroy(&actions_);
-    posix_spawnattr_destroy(&attributes_);
-  }
-  SpawnActions(const SpawnActions&) = delete;
-  SpawnActions& operator=(const SpawnActions&) = delete;
-
-  pid_t Spawn(const ChildPlan& plan) {
-    CheckSpawn(posix_spawn_file_actions_addchdir_np(&actions_, plan.folder.c_str()), "addchdir");
-    const std::vector<char*> argv = Pointers(plan.argv);
-    const std::vector<char*> environment = Pointers(plan.environment);
-    pid_t pid = -1;
-    CheckSpawn(posix_spawn(&pid, argv[0], &actions_, &attributes_, argv.data(), environment.data()),
-               "posix_spawn " + plan.argv[0]);
-    return pid;
-  }
-
- private:
-  void Duplicate(int from, int to) {
-    CheckSpawn(posix_spawn_file_actions_adddup2(&actions_, from, to), "adddup2");
-  }
-  posix_spawn_file_actions_t actions_;
-  posix_spawnattr_t attributes_;
-};
 
 // Kills `pid` and all below it. Bubblewrap takes its jail along; a plain shell would leave the
 // compiler behind. A stopped parent starts no more children and reaps none, so their pids stay
@@ -174,13 +110,14 @@ void Collect(const ChildPlan& plan, Fd out, Fd err, ChildRun& run) {
 ChildRun RunChild(const ChildPlan& plan) {
   PipeEnds out = MakePipe();
   PipeEnds err = MakePipe();
-  std::vector<Fd> fds;
-  for (const int fd : plan.fds) fds.push_back(FarDuplicate(fd));
-  Fd far_out = FarDuplicate(out.write.get());
-  Fd far_err = FarDuplicate(err.write.get());
-  Child child(SpawnActions(far_out.get(), far_err.get(), fds).Spawn(plan));
+  SpawnPlan spawn{plan.argv, plan.environment, {}, plan.folder};
+  spawn.fds = {{out.write.get(), STDOUT_FILENO}, {err.write.get(), STDERR_FILENO}};
+  int next = ChildPlan::kFirstFd;
+  for (const int fd : plan.fds) spawn.fds.emplace_back(fd, next++);
+  Child child(Spawn(spawn));
   // With our write ends open the pipes would never end.
-  for (Fd* end : {&out.write, &err.write, &far_out, &far_err}) end->Reset();
+  out.write.Reset();
+  err.write.Reset();
 
   ChildRun run;
   Collect(plan, std::move(out.read), std::move(err.read), run);

@@ -12,6 +12,7 @@
 
 #include "common/base/error.h"
 #include "common/base/text.h"
+#include "common/base/version.h"
 #include "common/grading/probe.h"
 #include "common/grading/results_writer.h"
 #include "common/grading/rubric.h"
@@ -67,7 +68,7 @@ Fd Sealed(const std::string& path) {
 
 void WriteRun(const Options& options, const Rubric& rubric, const Isolation& isolation) {
   nlohmann::json run = {{"type", "run"},
-                        {"grader_version", kGraderVersion},
+                        {"grader_version", kVersion},
                         {"seed", Session::Get().seed},
                         {"isolation", isolation},
                         {"exercises", nlohmann::json::array()},

@@ -18,8 +18,6 @@
 
 namespace ipclab {
 
-inline constexpr char kGraderVersion[] = "0.1.0";
-
 // The same binary is the grader, the stage of its boxes and the programs in them.
 int GraderMain(int argc, char** argv);
 

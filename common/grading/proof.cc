@@ -1,33 +1,20 @@
 #include "common/grading/proof.h"
 
-#include <spawn.h>
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <set>
 #include <sstream>
 
 #include "common/base/fd.h"
+#include "common/base/spawn.h"
 #include "common/base/text.h"
 
 namespace ipclab {
 namespace {
 
 constexpr int kResultsFd = 3;
-
-pid_t Spawn(std::vector<std::string> words, int results) {
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  if (posix_spawn_file_actions_init(&actions) != 0) throw GraderError("posix_spawn: no memory");
-  posix_spawn_file_actions_adddup2(&actions, results, kResultsFd);
-  pid_t pid = -1;
-  const int error = posix_spawn(&pid, argv[0], &actions, nullptr, argv.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) throw SystemError(error, "posix_spawn " + words[0]);
-  return pid;
-}
 
 std::string ReadToEnd(int fd) {
   std::string text;
@@ -63,7 +50,14 @@ Run RunGrader(const std::string& grader, const std::string& submission, const st
   std::vector<std::string> words = {grader, "--submission=" + submission, "--rubric=" + rubric,
                                     "--results=" + std::to_string(kResultsFd)};
   words.insert(words.end(), options.begin(), options.end());
-  const pid_t pid = Spawn(words, results.write.get());
+  const char* const scratch = std::getenv("TEST_TMPDIR");
+  SpawnPlan plan;
+  plan.argv = words;
+  plan.environment = {std::string("TEST_TMPDIR=") + (scratch != nullptr ? scratch : "/tmp")};
+  plan.fds = {{STDOUT_FILENO, STDOUT_FILENO},
+              {STDERR_FILENO, STDERR_FILENO},
+              {results.write.get(), kResultsFd}};
+  const pid_t pid = Spawn(plan);
   results.write.Reset();
   std::istringstream lines(ReadToEnd(results.read.get()));
 

@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -12,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "common/base/spawn.h"
 #include "common/base/text.h"
 #include "common/sandbox/launch.h"
 #include "common/sandbox/protocol.h"
@@ -74,7 +74,7 @@ Box::~Box() {
 
 void Box::Launch(const BoxOptions& options, int control) {
   SpawnPlan plan;
-  plan.fds = {{control, kControlFd}};
+  plan.fds = {{complaints_.get(), STDERR_FILENO}, {control, kControlFd}};
   Fd submission;
   if (has_submission_) submission = Reopen(options.submission);
   if (options.confine) {
@@ -86,7 +86,6 @@ void Box::Launch(const BoxOptions& options, int control) {
     plan.environment = {"PATH=" + scratch_ + "/bin"};
   }
   plan.environment.push_back(std::string(kStageVariable) + "=1");
-  plan.error = complaints_.get();
   plan.directory = scratch_.empty() ? "/" : scratch_ + "/tmp";
   monitor_ = Spawn(plan);
 }
