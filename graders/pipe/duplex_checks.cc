@@ -235,8 +235,8 @@ TEST_F(Duplex, WaitsForTheWholeReply) {
   };
   const int gate =
       box.AddRule({.family = Family::kWrite, .nth = 2, .where = by_child, .hold = true});
-  EXPECT_TRUE(box.WaitUntilHeld(gate)) << box.failure();
-  EXPECT_TRUE(caller.WaitUntilBlockedIn({Family::kRead, Family::kPoll}))
+  ASSERT_TRUE(SomebodyComesTo(box, gate)) << "the second half of the reply was never written";
+  ASSERT_TRUE(caller.WaitUntilBlockedIn(kWaits))
       << "only half of the reply had been written yet. " << box.failure();
   box.Release(gate);
 
@@ -357,9 +357,9 @@ TEST_F(Duplex, StopGoesOnWaitingWhenASignalComes) {
   const int gate = HoldExit(box, code);
 
   Helper caller = box.Start("StopsWithHandler", {{"code", code}});
-  EXPECT_TRUE(box.WaitUntilHeld(gate)) << box.failure();
-  EXPECT_TRUE(caller.WaitUntilBlockedIn(kWaits)) << box.failure();
-  EXPECT_TRUE(Interrupt(box, caller, SIGUSR1));
+  ASSERT_TRUE(SomebodyComesTo(box, gate)) << "the child never came to its end";
+  ASSERT_TRUE(caller.WaitUntilBlockedIn(kWaits)) << box.failure();
+  ASSERT_TRUE(Interrupt(box, caller, SIGUSR1));
   box.Release(gate);
 
   EXPECT_THAT(caller.Wait(), Exited(0));

@@ -107,7 +107,7 @@ inline void FailFrom(Sandbox& box, const Helper& caller, const std::vector<Famil
   }
 }
 
-// Where a process may sleep while it waits for another to end.
+// Where a process may sleep while it waits for another.
 inline const std::vector<Family> kWaits = {Family::kWait, Family::kPoll, Family::kSignalWait,
                                            Family::kRead, Family::kFutex};
 
@@ -143,6 +143,13 @@ inline bool AtRest(const Sandbox& box) {
 // Serves the box until nothing moves any more; false if all have ended.
 [[nodiscard]] inline bool WaitUntilAtRest(Sandbox& box) {
   return !box.WaitFor([&] { return AtRest(box); });
+}
+
+// Serves the box until the rule holds somebody; false if nothing moves any more and it holds
+// nobody.
+[[nodiscard]] inline bool SomebodyComesTo(Sandbox& box, int rule) {
+  const auto held = [&] { return !box.observer().Held(rule).empty(); };
+  return !box.WaitFor([&] { return held() || AtRest(box); }) && held();
 }
 
 // Serves the box until the process has ended.

@@ -76,7 +76,7 @@ HELPER(FeedsACommandThatHasGone) {
 
 HELPER(OpensWithUnflushedText) {
   std::fputs(args.Bytes("text").c_str(), stdout);
-  FILE* const stream = Open("exit 0", "r");
+  FILE* const stream = Open("exit 0", "w");
   const bool closed = stream == nullptr || Close(stream);
   return std::fflush(stdout) == 0 && closed ? 0 : 2;
 }
@@ -246,9 +246,9 @@ TEST_F(MyPopen, GoesOnWaitingWhenASignalComes) {
 
   Helper caller =
       box.Start("ReadsCommandWithHandler", {{"command", "exit " + std::to_string(code)}});
-  EXPECT_TRUE(box.WaitUntilHeld(gate)) << box.failure();
-  EXPECT_TRUE(caller.WaitUntilBlockedIn(kWaits)) << box.failure();
-  EXPECT_TRUE(Interrupt(box, caller, SIGUSR1));
+  ASSERT_TRUE(SomebodyComesTo(box, gate)) << "the command never came to its end";
+  ASSERT_TRUE(caller.WaitUntilBlockedIn(kWaits)) << box.failure();
+  ASSERT_TRUE(Interrupt(box, caller, SIGUSR1));
   box.Release(gate);
 
   EXPECT_THAT(caller.Wait(), Exited(0));

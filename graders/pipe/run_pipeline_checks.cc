@@ -200,17 +200,17 @@ TEST_F(RunPipeline, PutsEachStatusInItsSlot) {
   const auto leaves = [&](int i) { return "lets_go " + std::to_string(code + i); };
 
   Helper caller = box.Start("RunsPipeline", Stages({leaves(0), leaves(1), leaves(2)}));
-  EXPECT_TRUE(WaitUntilAtRest(box));
+  ASSERT_TRUE(WaitUntilAtRest(box)) << "run_pipeline() was over before its stages had ended";
   for (const int gate : gates) {
     EXPECT_FALSE(box.observer().Held(gate).empty())
         << "the caller waits for one stage before it has started all of them";
   }
 
   for (const int i : {2, 0, 1}) {  // The order in which the stages end.
-    EXPECT_TRUE(caller.WaitUntilBlockedIn(kWaits)) << box.failure();
+    ASSERT_TRUE(caller.WaitUntilBlockedIn(kWaits)) << box.failure();
     const std::set<pid_t> stage = box.observer().Held(gates[i]);
     box.Release(gates[i]);
-    for (const pid_t pid : stage) EXPECT_TRUE(WaitUntilEnded(box, pid));
+    for (const pid_t pid : stage) ASSERT_TRUE(WaitUntilEnded(box, pid));
   }
 
   EXPECT_THAT(caller.Wait(), Exited(0));
@@ -227,9 +227,9 @@ TEST_F(RunPipeline, GoesOnWaitingWhenASignalComes) {
   const std::string leaves = "lets_go " + std::to_string(code);
 
   Helper caller = box.Start("RunsPipelineWithHandler", Stages({leaves, "copies"}));
-  EXPECT_TRUE(WaitUntilAtRest(box));
-  EXPECT_TRUE(caller.WaitUntilBlockedIn(kWaits)) << box.failure();
-  EXPECT_TRUE(Interrupt(box, caller, SIGUSR1));
+  ASSERT_TRUE(WaitUntilAtRest(box)) << "run_pipeline() was over before its stages had ended";
+  ASSERT_TRUE(caller.WaitUntilBlockedIn(kWaits)) << box.failure();
+  ASSERT_TRUE(Interrupt(box, caller, SIGUSR1));
   box.Release(gate);
 
   EXPECT_THAT(caller.Wait(), Exited(0));
@@ -246,7 +246,7 @@ TEST_F(RunPipeline, ReportsAProgramThatCannotRun) {
   Helper caller = box.Start("RunsPipelineWithUnflushedText", args);
   // The one that cannot run ends first.
   const int gates[] = {HoldExitOf(box, "copies"), HoldExitOf(box, "adds")};
-  EXPECT_TRUE(WaitUntilAtRest(box));
+  ASSERT_TRUE(WaitUntilAtRest(box)) << "run_pipeline() was over before its stages had ended";
   for (const int gate : gates) box.Release(gate);
 
   EXPECT_THAT(caller.Wait(), Exited(0));
