@@ -121,20 +121,21 @@ void RunLab(const Lab& lab, int rounds) {
   double slowest = 0;
   Sample processor;
   Run run;
-  Print("pipe: all checks of the solution",
-        Time(rounds,
-             [&] {
-               run = RunGrader(lab.grader, lab.submission, lab.rubric, {});
-               const auto seconds = [](const timeval& time) {
-                 return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-               };
-               processor.push_back((seconds(run.usage.ru_utime) + seconds(run.usage.ru_stime)) * 1e3);
-               for (const CheckResult& check : run.lab.checks) {
-                 if (check.status != CheckStatus::kPassed) throw GraderError(check.id + " failed");
-                 slowest = std::max(slowest, check.duration_ms);
-               }
-             }),
-        "ms", 0, "");
+  Print(
+      "pipe: all checks of the solution",
+      Time(rounds,
+           [&] {
+             run = RunGrader(lab.grader, lab.submission, lab.rubric, {});
+             const auto seconds = [](const timeval& time) {
+               return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+             };
+             processor.push_back((seconds(run.usage.ru_utime) + seconds(run.usage.ru_stime)) * 1e3);
+             for (const CheckResult& check : run.lab.checks) {
+               if (check.status != CheckStatus::kPassed) throw GraderError(check.id + " failed");
+               slowest = std::max(slowest, check.duration_ms);
+             }
+           }),
+      "ms", 0, "");
   std::sort(processor.begin(), processor.end());
   Print("pipe: processor time of the grader itself", processor, "ms", 0, "");
   std::printf("%-46s %9zu\n", "pipe: checks", run.lab.checks.size());
@@ -148,7 +149,10 @@ void RunBoxes(int rounds) {
   const double base = Median(exec);
   Print("fork and exec of /bin/true", exec, "ms", 0, "");
   Print("bwrap --unshare-all /bin/true",
-        Time(rounds, [] { Exec({"/usr/bin/bwrap", "--unshare-all", "--ro-bind", "/", "/", "/bin/true"}); }),
+        Time(rounds,
+             [] {
+               Exec({"/usr/bin/bwrap", "--unshare-all", "--ro-bind", "/", "/", "/bin/true"});
+             }),
         "ms", base, "exec");
   Print("a box, start to gone", Time(rounds, [] { Sandbox box; }), "ms", base, "exec");
   Print("a box with one helper",

@@ -34,7 +34,10 @@ TEST(Names, KnowSystemCalls) {
 
 TEST(Text, EscapesWhatCouldMoveTheCursorOrForgeALine) {
   EXPECT_EQ(Printable("a\x1b[2J\nb", 80), "a\\x1b[2J\\nb");
-  EXPECT_EQ(Printable("\xc2\x9b" "2J", 80), "\\xc2\\x9b2J");
+  EXPECT_EQ(Printable("\xc2\x9b"
+                      "2J",
+                      80),
+            "\\xc2\\x9b2J");
   EXPECT_EQ(Printable("\xe2\x80\xae", 80), "\\xe2\\x80\\xae");
 }
 

@@ -96,9 +96,9 @@ pid_t Spawn(const SpawnPlan& plan) {
   const std::vector<char*> argv = Pointers(plan.argv);
   const std::vector<char*> environment = Pointers(plan.environment);
   pid_t pid = -1;
-  CheckSpawn(posix_spawn(&pid, argv[0], actions.get(), signals.get(), argv.data(),
-                         environment.data()),
-             "cannot start " + plan.argv[0]);
+  CheckSpawn(
+      posix_spawn(&pid, argv[0], actions.get(), signals.get(), argv.data(), environment.data()),
+      "cannot start " + plan.argv[0]);
   return pid;
 }
 

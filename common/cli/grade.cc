@@ -13,12 +13,12 @@
 #include <string>
 
 #include "common/base/error.h"
+#include "common/base/version.h"
 #include "common/cli/files.h"
 #include "common/cli/grader_process.h"
 #include "common/cli/progress.h"
 #include "common/cli/records.h"
 #include "common/cli/results_reader.h"
-#include "common/base/version.h"
 #include "common/report/json.h"
 #include "common/report/summary.h"
 #include "common/report/text.h"

@@ -1,8 +1,7 @@
 // Runs a lab's grader and hands on what it writes, line by line.
 //
-//   GraderPlan plan{.program = "bazel-bin/graders/pipe/pipe_grader", .library =
-//   compiled.library.get()}; const GraderEnd end = RunGrader(plan, interrupts, [](std::string_view
-//   line) { ... });
+//   GraderPlan plan{.program = grader, .rubric = rubric, .library = compiled.library.get()};
+//   const GraderEnd end = RunGrader(plan, interrupts, [](std::string_view line) { ... });
 //
 // The grader gets a clean environment, /dev/null as input, one descriptor for results and one for
 // the submission, and no other. See common/grading/grader.h for what it writes.

@@ -11,11 +11,11 @@
 
 #include "common/base/error.h"
 #include "common/base/text.h"
+#include "common/base/version.h"
 #include "common/cli/doctor.h"
 #include "common/cli/files.h"
 #include "common/cli/grade.h"
 #include "common/cli/records.h"
-#include "common/base/version.h"
 #include "common/cli/workspace.h"
 
 namespace ipclab {

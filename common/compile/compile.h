@@ -1,10 +1,10 @@
 // Builds a submission: one source file in, one shared object out, nothing written to disk.
 //
-//   const LabContract contract = ReadContract("pipe", "labs/pipe/pipe.h",
-//   "graders/pipe/exports.txt"); const Source source = ReadSource("labs/pipe/pipe.cc"); Compiled
-//   compiled = CompileSubmission(contract, source, {}); if (compiled.outcome ==
-//   CompileOutcome::kOk) Load(compiled.library.get()); else std::cout << compiled.reason << "\n" <<
-//   compiled.diagnostics;
+//   const LabContract contract = ReadContract("pipe", header_path, exports_path);
+//   const Source source = ReadSource("labs/pipe/pipe.cc");
+//   const Compiled compiled = CompileSubmission(contract, source, {});
+//   if (compiled.outcome == CompileOutcome::kOk) Load(compiled.library.get());
+//   std::cout << compiled.reason << "\n" << compiled.diagnostics;
 //
 // To compile is to let a stranger drive a compiler: g++ runs in a bubblewrap jail that holds the
 // toolchain, the lab's header and this one file. What it produces must pass the gate of elf_gate.h.

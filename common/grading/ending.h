@@ -19,11 +19,11 @@ struct Ending {
     kEndedEarly,  // It exited before its body returned.
     kKilled,      // By the signal `code`.
     kDeadlock,
-    kBusy,        // It used a second of processor time without coming to an end.
-    kTimeout,     // The wall clock, which decides no honest case.
-    kFlood,       // It wrote more than anybody reads.
-    kLimit,       // Too many processes or events.
-    kLoadError,   // The submission could not be loaded.
+    kBusy,       // It used a second of processor time without coming to an end.
+    kTimeout,    // The wall clock, which decides no honest case.
+    kFlood,      // It wrote more than anybody reads.
+    kLimit,      // Too many processes or events.
+    kLoadError,  // The submission could not be loaded.
   };
 
   Kind kind = Kind::kExited;

@@ -67,7 +67,8 @@ Run RunGrader(const std::string& grader, const std::string& submission, const st
   for (std::string line; std::getline(lines, line);) {
     const nlohmann::json object = nlohmann::json::parse(line);
     const std::string type = object.at("type");
-    if (type == "error") throw GraderError("the grader says: " + object.at("message").get<std::string>());
+    if (type == "error")
+      throw GraderError("the grader says: " + object.at("message").get<std::string>());
     if (type == "run") {
       run.seed = object.at("seed");
       run.isolation = object.at("isolation");
@@ -115,7 +116,8 @@ std::vector<std::string> Contradictions(const Expectation& expectation, const Ru
     if (check.status == CheckStatus::kNotGraded) faults.push_back("not graded: " + Describe(check));
     switch (expectation.kind) {
       case Expectation::Kind::kPerfect:
-        if (check.status != CheckStatus::kPassed) faults.push_back("not passed: " + Describe(check));
+        if (check.status != CheckStatus::kPassed)
+          faults.push_back("not passed: " + Describe(check));
         for (const std::string& note : check.notes) faults.push_back(check.id + ": " + note);
         break;
       case Expectation::Kind::kNothing:

@@ -19,8 +19,8 @@ struct Run {
   LabResult lab;
   std::uint64_t seed = 0;
   Isolation isolation;
-  int status = 0;       // As from waitpid(2).
-  rusage usage{};       // Of the grader itself. getrusage(2)
+  int status = 0;  // As from waitpid(2).
+  rusage usage{};  // Of the grader itself. getrusage(2)
 };
 
 // Runs the grader to its end. Throws GraderError if it could not grade.
@@ -34,8 +34,8 @@ struct Expectation {
   std::vector<std::string> failing;
 };
 
-// The header lines of a patch: "What:", "Row:", "Caught-by:", "Also:". Throws GraderError that names
-// what is missing.
+// The header lines of a patch: "What:", "Row:", "Caught-by:", "Also:". Throws GraderError that
+// names what is missing.
 Expectation ReadMistake(const std::string& patch_text);
 
 std::vector<std::string> Contradictions(const Expectation& expectation, const Run& run);

@@ -53,9 +53,8 @@ TEST(Contradictions, NameACheckThatLetTheMistakePass) {
 }
 
 TEST(Contradictions, NameACheckThatFailsUnannounced) {
-  EXPECT_THAT(
-      Contradictions(Caught({"A.One"}), RunOf({kOneFailed, kTwoFailed})),
-      ElementsAre(HasSubstr("failed too, which the patch does not say: A.Two")));
+  EXPECT_THAT(Contradictions(Caught({"A.One"}), RunOf({kOneFailed, kTwoFailed})),
+              ElementsAre(HasSubstr("failed too, which the patch does not say: A.Two")));
 }
 
 TEST(Contradictions, NameAVerdictThatOnlyTheClockReached) {

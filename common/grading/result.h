@@ -18,9 +18,9 @@ namespace ipclab {
 
 enum class CheckStatus { kPassed, kFailed, kNotGraded, kSkipped };
 NLOHMANN_JSON_SERIALIZE_ENUM(CheckStatus, {{CheckStatus::kNotGraded, "not_graded"},
-                                      {CheckStatus::kPassed, "passed"},
-                                      {CheckStatus::kFailed, "failed"},
-                                      {CheckStatus::kSkipped, "skipped"}})
+                                           {CheckStatus::kPassed, "passed"},
+                                           {CheckStatus::kFailed, "failed"},
+                                           {CheckStatus::kSkipped, "skipped"}})
 
 // One line of what happened in the box, in order.
 struct TimelineEntry {

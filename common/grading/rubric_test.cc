@@ -55,7 +55,8 @@ TEST(RubricFaults, NameARowWithoutACheck) {
 TEST(RubricFaults, NameSumsThatDoNotAddUp) {
   Rubric rubric = SoundRubric();
   rubric.exercises[0].checks[0].points = 50;
-  EXPECT_THAT(Faults(rubric, kChecks), Contains("the checks of pipe.1 do not add up to its points"));
+  EXPECT_THAT(Faults(rubric, kChecks),
+              Contains("the checks of pipe.1 do not add up to its points"));
   rubric.exercises[0].points = 90;
   EXPECT_THAT(Faults(rubric, kChecks), Contains("the exercises do not add up to 100 points"));
 }
@@ -74,8 +75,7 @@ TEST(RubricFaults, NameAMissingLanguageHintOrManPage) {
 TEST(RubricFaults, NameACheckThatComesAfterALaterOne) {
   Rubric rubric = SoundRubric();
   rubric.exercises[0].checks[0].after = "A.Two";
-  EXPECT_THAT(Faults(rubric, kChecks),
-              Contains("A.One comes after A.Two, which is not before it"));
+  EXPECT_THAT(Faults(rubric, kChecks), Contains("A.One comes after A.Two, which is not before it"));
 }
 
 TEST(ReadRubric, NamesTheFileThatIsNotJson) {

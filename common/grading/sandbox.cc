@@ -49,15 +49,24 @@ std::string MayBeListed(const std::vector<Family>& families) {
 
 std::string_view VerdictName(Ending::Kind kind) {
   switch (kind) {
-    case Ending::Kind::kExited: return "exited";
-    case Ending::Kind::kEndedEarly: return "ended early";
-    case Ending::Kind::kKilled: return "killed by a signal";
-    case Ending::Kind::kDeadlock: return "deadlock";
-    case Ending::Kind::kBusy: return "busy waiting";
-    case Ending::Kind::kTimeout: return "timeout";
-    case Ending::Kind::kFlood: return "output flood";
-    case Ending::Kind::kLimit: return "resource limit";
-    case Ending::Kind::kLoadError: return "load error";
+    case Ending::Kind::kExited:
+      return "exited";
+    case Ending::Kind::kEndedEarly:
+      return "ended early";
+    case Ending::Kind::kKilled:
+      return "killed by a signal";
+    case Ending::Kind::kDeadlock:
+      return "deadlock";
+    case Ending::Kind::kBusy:
+      return "busy waiting";
+    case Ending::Kind::kTimeout:
+      return "timeout";
+    case Ending::Kind::kFlood:
+      return "output flood";
+    case Ending::Kind::kLimit:
+      return "resource limit";
+    case Ending::Kind::kLoadError:
+      return "load error";
   }
   return "";
 }
@@ -281,7 +290,8 @@ std::vector<TimelineEntry> Sandbox::Timeline() {
   for (std::size_t i = first; i < events.size(); ++i) {
     if (events.size() - first > kTimelineLimit && i == first + head) {
       const std::size_t left_out = events.size() - first - kTimelineLimit;
-      lines.push_back({0, 0, "", "... " + Count(static_cast<long long>(left_out), "event") + " more"});
+      lines.push_back(
+          {0, 0, "", "... " + Count(static_cast<long long>(left_out), "event") + " more"});
       i += left_out;
     }
     const Event& event = events[i];

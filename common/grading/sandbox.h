@@ -37,8 +37,8 @@ class Sandbox;
 nlohmann::json Binary(std::string_view bytes);
 
 struct SandboxOptions {
-  // Families of calls that the tracer is shown, beside fork, exec, timers and exit. Each costs about
-  // 10 us a call, so a check that moves much data watches few.
+  // Families of calls that the tracer is shown, beside fork, exec, timers and exit. Each costs
+  // about 10 us a call, so a check that moves much data watches few.
   std::vector<Family> watch;
   bool shell = false;        // /bin/sh in the box.
   bool skip_sleeps = false;  // sleep() returns at once, so no order can be bought with it.
@@ -51,8 +51,8 @@ class Helper {
   // Serves the box until the helper has ended or never will.
   Ending Wait();
 
-  // True once the helper, or a process it started, sleeps in a call of one of `families`; false, with
-  // the reason in `box.failure()`, if that never comes.
+  // True once the helper, or a process it started, sleeps in a call of one of `families`; false,
+  // with the reason in `box.failure()`, if that never comes.
   [[nodiscard]] bool WaitUntilBlockedIn(const std::vector<Family>& families);
 
   // Sends a signal to the helper, from outside; nothing happens if it has ended.
@@ -93,8 +93,8 @@ class Sandbox {
   Sandbox& operator=(const Sandbox&) = delete;
 
   struct StartOptions {
-    std::string input;                 // Its standard input; empty for none.
-    std::map<int, rlim_t> limits;     // By RLIMIT_ number.
+    std::string input;             // Its standard input; empty for none.
+    std::map<int, rlim_t> limits;  // By RLIMIT_ number.
   };
   // The helper stands still before its body until the check waits for something.
   Helper Start(const std::string& name, const nlohmann::json& args = nlohmann::json::object()) {

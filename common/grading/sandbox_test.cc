@@ -106,8 +106,9 @@ TEST(SandboxCensus, NamesADescriptorAndAZombieLeftBehind) {
   Sandbox box;
   Helper helper = StartDoes(box, "leak");
   EXPECT_THAT(helper.Wait(), Exited(0));
-  EXPECT_THAT(helper.Leftovers(), ElementsAre("descriptor 4, write end of pipe A, is still open",
-                                              MatchesRegex("zombie child [0-9]+ .not waited for.")));
+  EXPECT_THAT(helper.Leftovers(),
+              ElementsAre("descriptor 4, write end of pipe A, is still open",
+                          MatchesRegex("zombie child [0-9]+ .not waited for.")));
 }
 
 TEST(SandboxCensus, NamesAChildThatStillRuns) {

@@ -15,13 +15,13 @@ namespace {
 // of their man pages.
 const std::map<Family, std::vector<int>>& Errors() {
   static const std::map<Family, std::vector<int>> errors = {
-      {Family::kPipe, {EMFILE, ENFILE}}, {Family::kSocket, {EMFILE}},
-      {Family::kFork, {EAGAIN, ENOMEM}}, {Family::kOpen, {EMFILE}},
-      {Family::kDup, {EMFILE}},          {Family::kFcntl, {EMFILE}},
-      {Family::kRead, {EINTR, EIO}},     {Family::kWrite, {EINTR, EIO}},
+      {Family::kPipe, {EMFILE, ENFILE}},  {Family::kSocket, {EMFILE}},
+      {Family::kFork, {EAGAIN, ENOMEM}},  {Family::kOpen, {EMFILE}},
+      {Family::kDup, {EMFILE}},           {Family::kFcntl, {EMFILE}},
+      {Family::kRead, {EINTR, EIO}},      {Family::kWrite, {EINTR, EIO}},
       {Family::kSplice, {EINTR, ENOMEM}}, {Family::kPoll, {EINTR, ENOMEM}},
-      {Family::kWait, {EINTR}},          {Family::kExec, {ENOMEM}},
-      {Family::kSignalWait, {EINTR}},    {Family::kMap, {ENOMEM}},
+      {Family::kWait, {EINTR}},           {Family::kExec, {ENOMEM}},
+      {Family::kSignalWait, {EINTR}},     {Family::kMap, {ENOMEM}},
   };
   return errors;
 }
@@ -63,20 +63,22 @@ bool SomethingFailed(const Process& helper) {
 std::string Try(const std::string& helper, const SandboxOptions& options, const Point& point,
                 int error) {
   Sandbox box(options);
-  const int rule = box.AddRule({.family = point.family,
-                                .nth = point.nth,
-                                .where = [&](const Event& event) {
-                                  return !event.function.empty() &&
-                                         OfCaller(box, event) == point.caller;
-                                },
-                                .answer = -error});
+  const int rule =
+      box.AddRule({.family = point.family,
+                   .nth = point.nth,
+                   .where =
+                       [&](const Event& event) {
+                         return !event.function.empty() && OfCaller(box, event) == point.caller;
+                       },
+                   .answer = -error});
   Helper caller = box.Start(helper);
   const Ending ending = caller.Wait();
   if (ending.kind != Ending::Kind::kExited) return ending.text;
   const std::vector<std::string> leftovers = caller.Leftovers();
   if (!leftovers.empty()) return "left behind: " + Join(leftovers, "; ");
   // What a child meets may or may not show; an interrupted call is made again.
-  const bool must_show = point.caller && error != EINTR && box.observer().Matches(rule) >= point.nth;
+  const bool must_show =
+      point.caller && error != EINTR && box.observer().Matches(rule) >= point.nth;
   if (must_show && !SomethingFailed(caller.process())) return "no function reported it";
   return "";
 }

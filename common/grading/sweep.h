@@ -7,8 +7,8 @@
 //               testing::IsEmpty());
 //
 // The helper goes on sensibly when a function fails (it does not stop what it could not start).
-// Whatever call fails: the helper comes to its end, nothing is left behind, and a call that failed in
-// the calling process for good is reported by a function that fails.
+// Whatever call fails: the helper comes to its end, nothing is left behind, and a call that failed
+// in the calling process for good is reported by a function that fails.
 
 #ifndef IPCLAB_COMMON_GRADING_SWEEP_H_
 #define IPCLAB_COMMON_GRADING_SWEEP_H_

@@ -133,34 +133,62 @@ std::vector<int> CallsOf(const std::vector<Family>& families) {
 
 std::string_view FamilyName(Family family) {
   switch (family) {
-    case Family::kPipe: return "pipe()";
-    case Family::kSocket: return "socket()";
-    case Family::kOpen: return "open()";
-    case Family::kClose: return "close()";
-    case Family::kDup: return "dup()";
-    case Family::kFcntl: return "fcntl()";
-    case Family::kRead: return "read()";
-    case Family::kWrite: return "write()";
-    case Family::kSplice: return "splice()";
-    case Family::kPoll: return "poll()";
-    case Family::kFork: return "fork()";
-    case Family::kExec: return "execve()";
-    case Family::kWait: return "waitpid()";
-    case Family::kExit: return "_exit()";
-    case Family::kSignalSend: return "kill()";
-    case Family::kSignalAction: return "sigaction()";
-    case Family::kSignalMask: return "sigprocmask()";
-    case Family::kSignalWait: return "sigsuspend()";
-    case Family::kSleep: return "sleep()";
-    case Family::kTimer: return "setitimer()";
-    case Family::kMap: return "mmap()";
-    case Family::kFutex: return "futex()";
-    case Family::kMessages: return "msgget()";
-    case Family::kSemaphores: return "semop()";
-    case Family::kSharedMemory: return "shmget()";
-    case Family::kQueues: return "mq_open()";
-    case Family::kRestart: return "restart_syscall()";
-    case Family::kNone: break;
+    case Family::kPipe:
+      return "pipe()";
+    case Family::kSocket:
+      return "socket()";
+    case Family::kOpen:
+      return "open()";
+    case Family::kClose:
+      return "close()";
+    case Family::kDup:
+      return "dup()";
+    case Family::kFcntl:
+      return "fcntl()";
+    case Family::kRead:
+      return "read()";
+    case Family::kWrite:
+      return "write()";
+    case Family::kSplice:
+      return "splice()";
+    case Family::kPoll:
+      return "poll()";
+    case Family::kFork:
+      return "fork()";
+    case Family::kExec:
+      return "execve()";
+    case Family::kWait:
+      return "waitpid()";
+    case Family::kExit:
+      return "_exit()";
+    case Family::kSignalSend:
+      return "kill()";
+    case Family::kSignalAction:
+      return "sigaction()";
+    case Family::kSignalMask:
+      return "sigprocmask()";
+    case Family::kSignalWait:
+      return "sigsuspend()";
+    case Family::kSleep:
+      return "sleep()";
+    case Family::kTimer:
+      return "setitimer()";
+    case Family::kMap:
+      return "mmap()";
+    case Family::kFutex:
+      return "futex()";
+    case Family::kMessages:
+      return "msgget()";
+    case Family::kSemaphores:
+      return "semop()";
+    case Family::kSharedMemory:
+      return "shmget()";
+    case Family::kQueues:
+      return "mq_open()";
+    case Family::kRestart:
+      return "restart_syscall()";
+    case Family::kNone:
+      break;
   }
   return "another call";
 }

@@ -53,8 +53,7 @@ std::string ReadString(pid_t tid, std::uint64_t address) {
 }
 
 std::string TargetOf(pid_t tid, int descriptor) {
-  const std::string path =
-      "/proc/" + std::to_string(tid) + "/fd/" + std::to_string(descriptor);
+  const std::string path = "/proc/" + std::to_string(tid) + "/fd/" + std::to_string(descriptor);
   std::array<char, PATH_MAX> target{};
   const ssize_t size = readlink(path.c_str(), target.data(), target.size());
   return size <= 0 ? "" : std::string(target.data(), static_cast<std::size_t>(size));

@@ -27,10 +27,10 @@ namespace ipclab {
 // What to do with some of the watched calls. The first rule that matches and has an effect wins.
 struct Rule {
   Family family = Family::kNone;
-  int nth = 1;  // Which matching call, from 1; 0 for every one.
+  int nth = 1;                              // Which matching call, from 1; 0 for every one.
   std::function<bool(const Event&)> where;  // More conditions; by default, inside a student's call.
   bool hold = false;
-  std::optional<long> answer;           // The call is not made; this is its result (-errno).
+  std::optional<long> answer;            // The call is not made; this is its result (-errno).
   std::optional<std::uint64_t> at_most;  // Shortens a read or write to so many bytes.
 };
 
@@ -92,8 +92,7 @@ class Observer : public TaskListener {
   void OnExit(pid_t tid, long result) override;
   void OnNewTask(pid_t parent_tid, pid_t child_tid) override;
   void OnExec(pid_t tid, pid_t former_tid) override;
-  void OnSignal(pid_t tid, const siginfo_t& info,
-                const std::optional<Blocked>& resumed) override;
+  void OnSignal(pid_t tid, const siginfo_t& info, const std::optional<Blocked>& resumed) override;
   void OnEnding(pid_t tid) override;
   void OnEnded(pid_t tid, int status) override;
 
@@ -113,8 +112,8 @@ class Observer : public TaskListener {
   std::string expected_role_;
   std::vector<Event> events_;
   std::map<pid_t, Process> processes_;
-  std::map<pid_t, pid_t> process_of_;  // Of every living thread.
-  std::map<pid_t, std::size_t> open_;  // The call a thread is in.
+  std::map<pid_t, pid_t> process_of_;        // Of every living thread.
+  std::map<pid_t, std::size_t> open_;        // The call a thread is in.
   std::map<pid_t, std::size_t> broken_off_;  // The call a signal took a thread out of.
   std::vector<Standing> rules_;
   std::set<pid_t> armed_;

@@ -22,7 +22,7 @@ struct StudentCall {
   std::string function;
   bool returned = false;
   std::int64_t value = 0;
-  int error = 0;  // errno as the function left it.
+  int error = 0;            // errno as the function left it.
   bool made_calls = false;  // At least one watched system call was made in it.
   Census before;
   Census after;

@@ -21,9 +21,7 @@ std::string Arguments(const Event& event, ObjectNames& names) {
   const auto number = [&](std::size_t i) {
     return std::to_string(static_cast<std::int64_t>(event.args[i]));
   };
-  const auto small = [&](std::size_t i) {
-    return std::to_string(static_cast<int>(event.args[i]));
-  };
+  const auto small = [&](std::size_t i) { return std::to_string(static_cast<int>(event.args[i])); };
   switch (event.family) {
     case Family::kRead:
     case Family::kWrite:
@@ -61,9 +59,8 @@ std::string Arguments(const Event& event, ObjectNames& names) {
 std::string Result(const Event& event) {
   if (event.family == Family::kExit) return "";
   if (!event.result) return event.interrupted ? " = -1 EINTR" : " ...";
-  std::string text = *event.result < 0
-                         ? " = -1 " + ErrnoName(static_cast<int>(-*event.result))
-                         : " = " + std::to_string(*event.result);
+  std::string text = *event.result < 0 ? " = -1 " + ErrnoName(static_cast<int>(-*event.result))
+                                       : " = " + std::to_string(*event.result);
   const bool shows_detail = event.family == Family::kPipe || event.family == Family::kSocket;
   if (shows_detail && !event.detail.empty()) text += " " + event.detail;
   return text + (event.injected ? " (arranged by the check)" : "");

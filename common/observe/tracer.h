@@ -49,8 +49,8 @@ class TaskListener {
   virtual void OnExit(pid_t tid, long result) = 0;
   virtual void OnNewTask(pid_t parent_tid, pid_t child_tid) = 0;
   virtual void OnExec(pid_t tid, pid_t former_tid) = 0;
-  // `resumed` is the timed call that the thread will go on with as restart_syscall(2), if the signal
-  // broke one off and no handler ends it.
+  // `resumed` is the timed call that the thread will go on with as restart_syscall(2), if the
+  // signal broke one off and no handler ends it.
   virtual void OnSignal(pid_t tid, const siginfo_t& info,
                         const std::optional<Blocked>& resumed) = 0;
   // About to end, with all its resources still in place.

@@ -19,8 +19,9 @@
 namespace ipclab {
 namespace {
 
-constexpr int kSubmissionFd = 4;   // In bubblewrap, which copies it into the box.
-constexpr int kGreetingMs = 20000;  // A backstop; a stage that lives says hello within milliseconds.
+constexpr int kSubmissionFd = 4;  // In bubblewrap, which copies it into the box.
+constexpr int kGreetingMs =
+    20000;  // A backstop; a stage that lives says hello within milliseconds.
 
 Fd MemoryFile(const std::string& content) {
   Fd file(Check(memfd_create("order", MFD_CLOEXEC), "memfd_create"));

@@ -34,7 +34,7 @@ struct BoxOptions {
 struct HelperOrder {
   std::string helper;
   nlohmann::json args = nlohmann::json::object();
-  std::string filter;             // From BuildFilter.
+  std::string filter;            // From BuildFilter.
   std::map<int, rlim_t> limits;  // By RLIMIT_ number, soft and hard.
 };
 
@@ -69,7 +69,7 @@ class Box {
   bool has_submission_;
   std::string scratch_;  // Of the practice mode; removed with the box.
   Fd control_;
-  Fd complaints_;      // Standard error of bubblewrap and stage.
+  Fd complaints_;       // Standard error of bubblewrap and stage.
   pid_t monitor_ = -1;  // Our child: bubblewrap, or the stage itself.
   pid_t stage_ = -1;
   std::uint64_t marker_address_ = 0;

@@ -90,14 +90,14 @@ struct RegisterProgram {
   RegisterProgram(const char* name, ProgramBody body);
 };
 
-#define HELPER(name)                                                                   \
-  static int Helper##name(const ::ipclab::Args& args);                                 \
-  static const ::ipclab::RegisterHelper kRegisterHelper##name(#name, &Helper##name);   \
+#define HELPER(name)                                                                 \
+  static int Helper##name(const ::ipclab::Args& args);                               \
+  static const ::ipclab::RegisterHelper kRegisterHelper##name(#name, &Helper##name); \
   static int Helper##name([[maybe_unused]] const ::ipclab::Args& args)
 
-#define PROGRAM(name)                                                                    \
-  static int Program##name(int argc, char** argv);                                       \
-  static const ::ipclab::RegisterProgram kRegisterProgram##name(#name, &Program##name);  \
+#define PROGRAM(name)                                                                   \
+  static int Program##name(int argc, char** argv);                                      \
+  static const ::ipclab::RegisterProgram kRegisterProgram##name(#name, &Program##name); \
   static int Program##name([[maybe_unused]] int argc, [[maybe_unused]] char** argv)
 
 // The PROGRAM that argv[0] names, or nullptr.

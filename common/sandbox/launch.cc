@@ -23,7 +23,8 @@ const std::set<std::string>& LoadedLibraries() {
     std::set<std::string> paths;
     dl_iterate_phdr(
         [](dl_phdr_info* info, size_t, void* out) {
-          if (info->dlpi_name[0] == '/') static_cast<std::set<std::string>*>(out)->insert(info->dlpi_name);
+          if (info->dlpi_name[0] == '/')
+            static_cast<std::set<std::string>*>(out)->insert(info->dlpi_name);
           return 0;
         },
         &paths);
@@ -41,10 +42,27 @@ void Append(std::vector<std::string>& argv, std::initializer_list<std::string> m
 std::string SelfPath() { return std::filesystem::read_symlink("/proc/self/exe").string(); }
 
 std::vector<std::string> BubblewrapCommand(bool shell, int submission) {
-  std::vector<std::string> argv = {
-      kBubblewrap, "--unshare-all", "--as-pid-1", "--die-with-parent", "--new-session",
-      "--cap-drop", "ALL", "--uid", "1000", "--gid", "1000", "--clearenv",
-      "--setenv", "PATH", "/bin", "--setenv", "HOME", "/tmp", "--setenv", kStageVariable, "1"};
+  std::vector<std::string> argv = {kBubblewrap,
+                                   "--unshare-all",
+                                   "--as-pid-1",
+                                   "--die-with-parent",
+                                   "--new-session",
+                                   "--cap-drop",
+                                   "ALL",
+                                   "--uid",
+                                   "1000",
+                                   "--gid",
+                                   "1000",
+                                   "--clearenv",
+                                   "--setenv",
+                                   "PATH",
+                                   "/bin",
+                                   "--setenv",
+                                   "HOME",
+                                   "/tmp",
+                                   "--setenv",
+                                   kStageVariable,
+                                   "1"};
   for (const std::string& library : LoadedLibraries()) {
     Append(argv, {"--ro-bind", std::filesystem::canonical(library).string(), library});
   }

@@ -4,8 +4,8 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
-#include <sys/mman.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -23,32 +23,70 @@ namespace {
 
 // Reported and refused whatever their arguments: reaching into other processes, namespaces and
 // mounts, other filters, and doors past the filter. Judge answers EPERM.
-constexpr const char* kForbidden[] = {
-    "ptrace",        "process_vm_readv", "process_vm_writev", "pidfd_getfd",    "kcmp",
-    "unshare",       "setns",            "mount",             "umount2",        "pivot_root",
-    "chroot",        "fsopen",           "fsconfig",          "fsmount",        "fspick",
-    "open_tree",     "move_mount",       "mount_setattr",     "seccomp",        "personality",
-    "reboot",        "kexec_load",       "swapon",            "swapoff",        "init_module",
-    "finit_module",  "delete_module",    "open_by_handle_at", "fanotify_init",  "add_key",
-    "request_key",   "keyctl",           "bpf",               "perf_event_open", "userfaultfd",
-    "io_uring_setup", "io_uring_enter",  "io_uring_register", "io_setup",       "io_submit",
-    "setpriority",   "sched_setscheduler", "sched_setattr",   "sched_setparam", "ioprio_set",
-    "move_pages",    "migrate_pages",    "process_madvise",   "sched_setaffinity"};
+constexpr const char* kForbidden[] = {"ptrace",
+                                      "process_vm_readv",
+                                      "process_vm_writev",
+                                      "pidfd_getfd",
+                                      "kcmp",
+                                      "unshare",
+                                      "setns",
+                                      "mount",
+                                      "umount2",
+                                      "pivot_root",
+                                      "chroot",
+                                      "fsopen",
+                                      "fsconfig",
+                                      "fsmount",
+                                      "fspick",
+                                      "open_tree",
+                                      "move_mount",
+                                      "mount_setattr",
+                                      "seccomp",
+                                      "personality",
+                                      "reboot",
+                                      "kexec_load",
+                                      "swapon",
+                                      "swapoff",
+                                      "init_module",
+                                      "finit_module",
+                                      "delete_module",
+                                      "open_by_handle_at",
+                                      "fanotify_init",
+                                      "add_key",
+                                      "request_key",
+                                      "keyctl",
+                                      "bpf",
+                                      "perf_event_open",
+                                      "userfaultfd",
+                                      "io_uring_setup",
+                                      "io_uring_enter",
+                                      "io_uring_register",
+                                      "io_setup",
+                                      "io_submit",
+                                      "setpriority",
+                                      "sched_setscheduler",
+                                      "sched_setattr",
+                                      "sched_setparam",
+                                      "ioprio_set",
+                                      "move_pages",
+                                      "migrate_pages",
+                                      "process_madvise",
+                                      "sched_setaffinity"};
 
 // Refused without a report: the C library tries these and falls back by itself.
 struct Quiet {
   const char* name;
   int error;
 };
-constexpr Quiet kQuiet[] = {{"clone3", ENOSYS}, {"quotactl", EPERM},
-                            {"acct", EPERM},    {"syslog", EPERM}};
+constexpr Quiet kQuiet[] = {
+    {"clone3", ENOSYS}, {"quotactl", EPERM}, {"acct", EPERM}, {"syslog", EPERM}};
 
 // Allowed or not by their arguments.
 constexpr const char* kJudgedCalls[] = {"clone", "prctl", "prlimit64", "socket", "ioctl"};
 
-constexpr std::uint64_t kForbiddenCloneFlags =
-    CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |
-    CLONE_NEWNET | CLONE_UNTRACED | CLONE_PARENT;
+constexpr std::uint64_t kForbiddenCloneFlags = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS |
+                                               CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |
+                                               CLONE_NEWNET | CLONE_UNTRACED | CLONE_PARENT;
 
 int Number(const char* name) { return seccomp_syscall_resolve_name(name); }
 
@@ -88,7 +126,7 @@ std::string Export(scmp_filter_ctx filter) {
 std::string BuildFilter(const std::vector<int>& watched) {
   // The default for a call of another architecture (int 0x80, x32) is to kill.
   const std::unique_ptr<void, decltype(&seccomp_release)> filter(seccomp_init(SCMP_ACT_ALLOW),
-                                                                &seccomp_release);
+                                                                 &seccomp_release);
   if (filter == nullptr) throw GraderError("seccomp_init failed");
   seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);  // A binary tree, where available.
   seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);

@@ -8,7 +8,8 @@
 //
 // A helper tells the grader something by a *marker*: a system call with a number that does not
 // exist, issued by one instruction of our own code. Its filter hands it to the tracer, which
-// looks at the instruction's address, reads (kind, data, size) from the registers and skips the call.
+// looks at the instruction's address, reads (kind, data, size) from the registers and skips the
+// call.
 
 #ifndef IPCLAB_COMMON_SANDBOX_PROTOCOL_H_
 #define IPCLAB_COMMON_SANDBOX_PROTOCOL_H_

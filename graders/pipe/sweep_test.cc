@@ -15,9 +15,10 @@ namespace {
 
 using namespace pipe;  // NOLINT(google-build-using-namespace): all of the lab is swept.
 
-const std::vector<Family> kWatched = {
-    Family::kPipe, Family::kSocket, Family::kOpen, Family::kDup,  Family::kFcntl,      Family::kRead,
-    Family::kWrite, Family::kSplice, Family::kPoll, Family::kWait, Family::kSignalWait};
+const std::vector<Family> kWatched = {Family::kPipe,  Family::kSocket,    Family::kOpen,
+                                      Family::kDup,   Family::kFcntl,     Family::kRead,
+                                      Family::kWrite, Family::kSplice,    Family::kPoll,
+                                      Family::kWait,  Family::kSignalWait};
 
 void ExpectSound(const std::string& helper) {
   for (const std::string& fault : SweepErrors(helper, {.watch = kWatched, .shell = true})) {
@@ -25,9 +26,7 @@ void ExpectSound(const std::string& helper) {
   }
 }
 
-HELPER(SweepsSendToChild) {
-  return STUDENT(send_to_child)("hello", 5, STDOUT_FILENO) == 0 ? 0 : 1;
-}
+HELPER(SweepsSendToChild) { return STUDENT(send_to_child)("hello", 5, STDOUT_FILENO) == 0 ? 0 : 1; }
 
 TEST(ErrorSweep, SendToChild) { ExpectSound("SweepsSendToChild"); }
 
