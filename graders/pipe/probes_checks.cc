@@ -298,7 +298,9 @@ TEST_F(Probes, NeverWaitsEvenIfAnotherReaderIsFaster) {
   const auto trouble = box.WaitFor(about_to_read);
   EXPECT_FALSE(trouble) << trouble.value_or(Ending()).text;
   box.Release(gate);  // Whatever read_available() has seen up to here, now it is gone.
-  for (const Process& other : box.Children()) EXPECT_TRUE(WaitUntilEnded(box, other.pid));
+  for (const Process& other : box.Children()) {
+    EXPECT_TRUE(WaitUntilEnded(box, other.pid)) << "The other reader does not end.";
+  }
   box.Release(read);
   box.Release(splice);
 

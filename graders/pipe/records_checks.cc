@@ -208,10 +208,13 @@ TEST_F(Records, KeepsRecordsOfTwoWritersApart) {
   Helper sender =
       box.Start("SendsBesideAnother", {{"mine", Binary(mine)}, {"theirs", Binary(theirs)}});
   EXPECT_TRUE(box.WaitUntilHeld(gate)) << box.failure();
-  EXPECT_FALSE(
-      box.WaitFor([&] { return sender.call().returned || !box.observer().Held(second).empty(); }));
+  const auto trouble = box.WaitFor(
+      [&] { return sender.call().returned || !box.observer().Held(second).empty(); });
+  EXPECT_FALSE(trouble) << trouble.value_or(Ending()).text;
   box.Release(gate);
-  for (const Process& other : box.Children()) EXPECT_TRUE(WaitUntilEnded(box, other.pid));
+  for (const Process& other : box.Children()) {
+    EXPECT_TRUE(WaitUntilEnded(box, other.pid)) << "A process that sends a record does not end.";
+  }
   box.Release(second);
 
   EXPECT_THAT(sender.Wait(), Exited(0));
