@@ -8,6 +8,7 @@
 #define IPCLAB_GRADERS_PIPE_EXPECTATIONS_H_
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -67,6 +68,26 @@ MATCHER_P(SaysKilledBy, signal, "a wait status that says: killed by " + SignalNa
   return arg.raw == static_cast<std::int64_t>(signal);
 }
 
+// Of a program that would write for ever. A pipe sends SIGPIPE, a socket may also just refuse.
+MATCHER(EndedForLackOfAReader, "it ends by SIGPIPE, or because its write fails") {
+  return arg.raw == SIGPIPE || arg.raw == 1 << 8;
+}
+
+// How the signal settings of a started program keep SIGPIPE from ending it.
+inline std::vector<std::string> DeafnessAtExec(const Process& process) {
+  std::vector<std::string> deafness;
+  if (!process.at_exec) return deafness;
+  const SignalState& signals = process.at_exec->signals;
+  if (signals.ignored.Has(SIGPIPE)) deafness.push_back(process.program + " ignores SIGPIPE");
+  if (signals.blocked.Has(SIGPIPE)) deafness.push_back(process.program + " blocks SIGPIPE");
+  return deafness;
+}
+
+MATCHER(NotDeaf, "a program starts with SIGPIPE at its default and not blocked") {
+  for (const std::string& line : arg) *result_listener << "\n  " << line;
+  return arg.empty();
+}
+
 // What a student's function left behind when it returned, by name.
 inline std::vector<std::string> LeftBehind(Sandbox& box, const StudentCall& call) {
   return Leftovers(call.before, call.after, box.names());
@@ -107,9 +128,10 @@ inline void FailFrom(Sandbox& box, const Helper& caller, const std::vector<Famil
   }
 }
 
-// Where a process may sleep while it waits for another.
-inline const std::vector<Family> kWaits = {Family::kWait, Family::kPoll, Family::kSignalWait,
-                                           Family::kRead, Family::kFutex};
+// Where a process may sleep while it waits for another. A poll that a signal touched shows as
+// restart_syscall.
+inline const std::vector<Family> kWaits = {Family::kWait, Family::kPoll,  Family::kSignalWait,
+                                           Family::kRead, Family::kFutex, Family::kRestart};
 
 // Sends a signal to the helper, and serves the box until it has broken off the call that the helper
 // sleeps in.
