@@ -208,8 +208,8 @@ TEST_F(Records, KeepsRecordsOfTwoWritersApart) {
   Helper sender =
       box.Start("SendsBesideAnother", {{"mine", Binary(mine)}, {"theirs", Binary(theirs)}});
   EXPECT_TRUE(box.WaitUntilHeld(gate)) << box.failure();
-  const auto trouble = box.WaitFor(
-      [&] { return sender.call().returned || !box.observer().Held(second).empty(); });
+  const auto trouble =
+      box.WaitFor([&] { return sender.call().returned || !box.observer().Held(second).empty(); });
   EXPECT_FALSE(trouble) << trouble.value_or(Ending()).text;
   box.Release(gate);
   for (const Process& other : box.Children()) {
