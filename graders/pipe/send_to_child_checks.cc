@@ -17,8 +17,8 @@ EXERCISE(SendToChild);
 
 HELPER(SendsBytes) {
   const std::string bytes = args.Bytes("bytes");
-  STUDENT(send_to_child)
-  (bytes.data(), bytes.size(), static_cast<int>(args.Int("out", STDOUT_FILENO)));
+  const auto out = static_cast<int>(args.Int("out", STDOUT_FILENO));
+  STUDENT(send_to_child)(bytes.data(), bytes.size(), out);
   return 0;
 }
 
