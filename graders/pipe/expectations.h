@@ -12,7 +12,9 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <set>
 #include <string>
@@ -67,6 +69,34 @@ MATCHER_P(SaysExit, code, "a wait status that says: exited with code " + std::to
 MATCHER_P(SaysKilledBy, signal, "a wait status that says: killed by " + SignalName(signal)) {
   return arg.raw == static_cast<std::int64_t>(signal);
 }
+
+// How a helper ended, and what the last of the student's functions that it called returned.
+struct Outcome {
+  Ending ending;
+  StudentCall call;
+};
+
+inline Outcome OutcomeOf(Helper& helper) {
+  const Ending ending = helper.Wait();
+  const auto& calls = helper.process().calls;
+  return {ending, calls.empty() ? StudentCall() : calls.back()};
+}
+
+inline void PrintTo(const Outcome& outcome, std::ostream* out) {
+  const bool stopped_by_it = outcome.ending.kind == Ending::Kind::kExited &&
+                             outcome.ending.code != 0 && outcome.call.returned;
+  *out << (stopped_by_it ? DescribeCall(outcome.call) : outcome.ending.text);
+}
+
+MATCHER(Succeeds, "every call succeeds") {
+  return arg.ending.kind == Ending::Kind::kExited && arg.ending.code == 0;
+}
+
+MATCHER(ComesToItsEnd, "the calling process comes to its end") {
+  return arg.ending.kind == Ending::Kind::kExited;
+}
+
+MATCHER_P(IsText, want, testing::PrintToString(std::string(want))) { return arg == want; }
 
 // Of a program that would write for ever. A pipe sends SIGPIPE, a socket may also just refuse.
 MATCHER(EndedForLackOfAReader, "it ends by SIGPIPE, or because its write fails") {
@@ -133,21 +163,6 @@ inline void FailFrom(Sandbox& box, const Helper& caller, const std::vector<Famil
 inline const std::vector<Family> kWaits = {Family::kWait, Family::kPoll,  Family::kSignalWait,
                                            Family::kRead, Family::kFutex, Family::kRestart};
 
-// Sends a signal to the helper, and serves the box until it has broken off the call that the helper
-// sleeps in.
-inline bool Interrupt(Sandbox& box, Helper& helper, int signal) {
-  if (!helper.process().alive) return false;
-  const auto arrived = [&] {
-    return std::ranges::count_if(box.events(), [&](const Event& event) {
-      return event.kind == Event::Kind::kSignal && event.pid == helper.pid() &&
-             event.status == signal;
-    });
-  };
-  const auto before = arrived();
-  helper.Signal(signal);
-  return !box.WaitFor([&] { return arrived() > before || !helper.process().alive; });
-}
-
 // True if all threads of the box that no rule holds slept in a call at one moment: see deadlock.h.
 inline bool AtRest(const Sandbox& box) {
   const std::vector<pid_t> living = box.observer().LivingProcesses();
@@ -162,21 +177,52 @@ inline bool AtRest(const Sandbox& box) {
   return true;
 }
 
-// Serves the box until nothing moves any more; false if all have ended.
-[[nodiscard]] inline bool WaitUntilAtRest(Sandbox& box) {
-  return !box.WaitFor([&] { return AtRest(box); });
+// Serves the box until `done` holds; if that cannot come any more, says why.
+inline testing::AssertionResult Comes(Sandbox& box, const std::function<bool()>& done) {
+  const std::optional<Ending> trouble = box.WaitFor(done);
+  if (!trouble) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << trouble->text;
 }
 
-// Serves the box until the rule holds somebody; false if nothing moves any more and it holds
-// nobody.
-[[nodiscard]] inline bool SomebodyComesTo(Sandbox& box, int rule) {
+// Serves the box until nothing moves any more.
+[[nodiscard]] inline testing::AssertionResult ComesToRest(Sandbox& box) {
+  return Comes(box, [&] { return AtRest(box); });
+}
+
+// Serves the box until the rule holds somebody, or nothing moves any more.
+[[nodiscard]] inline testing::AssertionResult SomebodyComesTo(Sandbox& box, int rule) {
   const auto held = [&] { return !box.observer().Held(rule).empty(); };
-  return !box.WaitFor([&] { return held() || AtRest(box); }) && held();
+  const testing::AssertionResult result = Comes(box, [&] { return held() || AtRest(box); });
+  if (!result || held()) return result;
+  return testing::AssertionFailure() << "everybody sleeps";
+}
+
+// Serves the box until the helper sleeps.
+[[nodiscard]] inline testing::AssertionResult Waits(Sandbox& box, Helper& helper,
+                                                    const std::string& for_what) {
+  if (helper.WaitUntilBlockedIn(kWaits)) return testing::AssertionSuccess();
+  if (helper.process().alive) return testing::AssertionFailure() << box.failure();
+  return testing::AssertionFailure() << "the caller did not wait " << for_what;
+}
+
+// Sends a signal to the helper, and serves the box until it has broken off the call that the helper
+// sleeps in.
+[[nodiscard]] inline testing::AssertionResult IsInterrupted(Sandbox& box, Helper& helper,
+                                                            int signal) {
+  const auto arrived = [&] {
+    return std::ranges::count_if(box.events(), [&](const Event& event) {
+      return event.kind == Event::Kind::kSignal && event.pid == helper.pid() &&
+             event.status == signal;
+    });
+  };
+  const auto before = arrived();
+  helper.Signal(signal);
+  return Comes(box, [&] { return arrived() > before; });
 }
 
 // Serves the box until the process has ended.
-inline bool WaitUntilEnded(Sandbox& box, pid_t pid) {
-  return !box.WaitFor([&] { return !box.observer().process(pid).alive; });
+[[nodiscard]] inline testing::AssertionResult Ends(Sandbox& box, pid_t pid) {
+  return Comes(box, [&] { return !box.observer().process(pid).alive; });
 }
 
 // Holds whoever runs `program`, as it exits.
@@ -213,6 +259,15 @@ inline int Occurrences(const std::string& word, const std::string& text) {
   int count = 0;
   for (auto at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) ++count;
   return count;
+}
+
+// For a text that waited in the caller's stdio buffer during the call and was flushed after it.
+inline testing::AssertionResult WrittenOnce(const std::string& text, const std::string& output) {
+  const int times = Occurrences(text, output);
+  if (times == 1) return testing::AssertionSuccess();
+  return testing::AssertionFailure()
+         << "a text that waited in the caller's stdio buffer was written "
+         << (times == 2 ? "twice" : std::to_string(times) + " times");
 }
 
 // What a student's function did to the flags of descriptors that it was given. They belong to the

@@ -125,8 +125,8 @@ TEST_F(RunPipeline, FeedsEachProgramFromTheOneBefore) {
 
   Helper caller = box.Start("RunsPipeline", Stages({"says " + word, "adds -end"}));
 
-  EXPECT_THAT(caller.Wait(), Exited(0));
-  EXPECT_THAT(caller.output(), SameBytesAs(word + "\n-end"));
+  EXPECT_THAT(OutcomeOf(caller), Succeeds());
+  EXPECT_THAT(caller.output(), IsText(word + "\n-end"));
   EXPECT_THAT(box, CarriedByPipe(word.size() + 1));
   EXPECT_THAT(WrongStages(box, caller, {"says", "adds"}), AreChildrenOfTheCaller());
 }
@@ -137,13 +137,13 @@ TEST_F(RunPipeline, RunsOneStageOrMany) {
   const std::string input = RandomBytes(500);
 
   Helper one = box.Start("RunsPipeline", Stages({"adds " + word}), {.input = input});
-  EXPECT_THAT(one.Wait(), Exited(0));
+  EXPECT_THAT(OutcomeOf(one), Succeeds());
   EXPECT_THAT(one.output(), SameBytesAs(input + word));
 
   std::vector<std::string> stages;
   for (const char letter : word) stages.push_back(std::string("adds ") + letter);
   Helper six = box.Start("RunsPipeline", Stages(stages), {.input = input});
-  EXPECT_THAT(six.Wait(), Exited(0));
+  EXPECT_THAT(OutcomeOf(six), Succeeds());
   EXPECT_THAT(six.output(), SameBytesAs(input + word));
   EXPECT_THAT(WrongStages(box, six, std::vector<std::string>(6, "adds")), AreChildrenOfTheCaller());
 }
@@ -155,7 +155,7 @@ TEST_F(RunPipeline, RunsAllStagesAtTheSameTime) {
   Helper caller = box.Start("RunsPipeline", Stages({"copies", "copies", "copies"}),
                             {.input = more_than_pipes_hold});
 
-  EXPECT_THAT(caller.Wait(), Exited(0));
+  EXPECT_THAT(OutcomeOf(caller), Succeeds());
   EXPECT_THAT(caller.output(), SameBytesAs(more_than_pipes_hold));
 }
 
@@ -164,7 +164,7 @@ TEST_F(RunPipeline, EndsTheWriterWhenItsReaderHasGone) {
 
   Helper caller = box.Start("RunsPipeline", Stages({"endless", "first_line"}));
 
-  EXPECT_THAT(caller.Wait(), Exited(0));
+  EXPECT_THAT(OutcomeOf(caller), Succeeds());
   EXPECT_THAT(StatusOf(box, "endless"), EndedForLackOfAReader()) << "of the writer";
   EXPECT_THAT(StatusOf(box, "first_line"), SaysExit(0)) << "of the reader";
 }
@@ -174,7 +174,7 @@ TEST_F(RunPipeline, StartsStagesWithTheDefaultSigpipe) {
 
   Helper caller = box.Start("RunsPipelineDeafToSigpipe", Stages({"endless", "first_line"}));
 
-  EXPECT_THAT(caller.Wait(), Exited(0));
+  EXPECT_THAT(OutcomeOf(caller), Succeeds());
   for (const Process& stage : box.Children()) EXPECT_THAT(DeafnessAtExec(stage), NotDeaf());
 }
 
@@ -184,8 +184,8 @@ TEST_F(RunPipeline, GivesStagesNoOtherDescriptors) {
   Helper caller =
       box.Start("RunsPipelineOnOtherDescriptors", Stages({"says hello", "copies", "upper"}));
 
-  EXPECT_THAT(caller.Wait(), Exited(0));
-  EXPECT_THAT(caller.output(), SameBytesAs("HELLO\n"));
+  EXPECT_THAT(OutcomeOf(caller), Succeeds());
+  EXPECT_THAT(caller.output(), IsText("HELLO\n"));
   for (const Process& stage : box.Children()) {
     EXPECT_THAT(StraysAtExec(box, stage), NoStrays());
   }
@@ -199,20 +199,20 @@ TEST_F(RunPipeline, PutsEachStatusInItsSlot) {
   const auto leaves = [&](int i) { return "lets_go " + std::to_string(code + i); };
 
   Helper caller = box.Start("RunsPipeline", Stages({leaves(0), leaves(1), leaves(2)}));
-  ASSERT_TRUE(WaitUntilAtRest(box)) << "run_pipeline() was over before its stages had ended";
+  ASSERT_TRUE(ComesToRest(box));
   for (const int gate : gates) {
     EXPECT_FALSE(box.observer().Held(gate).empty())
         << "the caller waits for one stage before it has started all of them";
   }
 
   for (const int i : {2, 0, 1}) {  // The order in which the stages end.
-    ASSERT_TRUE(caller.WaitUntilBlockedIn(kWaits)) << box.failure();
+    ASSERT_TRUE(Waits(box, caller, "until stage " + std::to_string(i) + " had ended"));
     const std::set<pid_t> stage = box.observer().Held(gates[i]);
     box.Release(gates[i]);
-    for (const pid_t pid : stage) ASSERT_TRUE(WaitUntilEnded(box, pid));
+    for (const pid_t pid : stage) ASSERT_TRUE(Ends(box, pid));
   }
 
-  EXPECT_THAT(caller.Wait(), Exited(0));
+  EXPECT_THAT(OutcomeOf(caller), Succeeds());
   for (const int i : {0, 1, 2}) {
     EXPECT_THAT(StatusOf(caller, "status" + std::to_string(i)), SaysExit(code + i))
         << "stage " << i << "; the last stage ended first, the middle one last";
@@ -226,12 +226,12 @@ TEST_F(RunPipeline, GoesOnWaitingWhenASignalComes) {
   const std::string leaves = "lets_go " + std::to_string(code);
 
   Helper caller = box.Start("RunsPipelineWithHandler", Stages({leaves, "copies"}));
-  ASSERT_TRUE(WaitUntilAtRest(box)) << "run_pipeline() was over before its stages had ended";
-  ASSERT_TRUE(caller.WaitUntilBlockedIn(kWaits)) << box.failure();
-  ASSERT_TRUE(Interrupt(box, caller, SIGUSR1));
+  ASSERT_TRUE(ComesToRest(box));
+  ASSERT_TRUE(Waits(box, caller, "until stage 0 had ended"));
+  ASSERT_TRUE(IsInterrupted(box, caller, SIGUSR1));
   box.Release(gate);
 
-  EXPECT_THAT(caller.Wait(), Exited(0));
+  EXPECT_THAT(OutcomeOf(caller), Succeeds());
   EXPECT_THAT(StatusOf(caller, "status0"), SaysExit(code));
 }
 
@@ -245,16 +245,16 @@ TEST_F(RunPipeline, ReportsAProgramThatCannotRun) {
   Helper caller = box.Start("RunsPipelineWithUnflushedText", args);
   // The one that cannot run ends first.
   const int gates[] = {HoldExitOf(box, "copies"), HoldExitOf(box, "adds")};
-  ASSERT_TRUE(WaitUntilAtRest(box)) << "run_pipeline() was over before its stages had ended";
+  ASSERT_TRUE(ComesToRest(box));
   for (const int gate : gates) box.Release(gate);
 
-  EXPECT_THAT(caller.Wait(), Exited(0));
+  EXPECT_THAT(OutcomeOf(caller), Succeeds());
   EXPECT_FALSE(AnyChildStrayed(box))
       << "a child came back from run_pipeline() into the caller's code after its exec had failed";
   EXPECT_THAT(StatusOf(caller, "status1"), SaysExit(127)) << "stage 1, " << nowhere;
   EXPECT_THAT(StatusOf(caller, "status2"), SaysExit(0)) << "stage 2, adds -end";
-  // The caller's text waited in its stdio buffer during the call and was flushed after it.
-  EXPECT_THAT(caller.output(), SameBytesAs("-end" + text));
+  EXPECT_TRUE(WrittenOnce(text, caller.output()));
+  EXPECT_THAT(caller.output(), IsText("-end" + text));
 }
 
 TEST_F(RunPipeline, WorksWithoutStandardDescriptors) {
@@ -266,8 +266,8 @@ TEST_F(RunPipeline, WorksWithoutStandardDescriptors) {
 
     Helper caller = box.Start("RunsPipelineWithoutStandardDescriptors", args);
 
-    EXPECT_THAT(caller.Wait(), Exited(0));
-    EXPECT_THAT(caller.output(), SameBytesAs(word + "\n-end"))
+    EXPECT_THAT(OutcomeOf(caller), Succeeds());
+    EXPECT_THAT(caller.output(), IsText(word + "\n-end"))
         << (also_output != 0 ? "called with descriptors 0 and 1 closed"
                              : "called with descriptor 0 closed");
   }
@@ -279,14 +279,14 @@ TEST_F(RunPipeline, EndsWhatItStartedWhenItCannotGoOn) {
     Sandbox box;
     Helper caller = box.Start("RunsPipelineFromSilentPipe", Stages(stages));
     FailFrom(box, caller, {Family::kFork}, 3, EAGAIN);
-    EXPECT_THAT(caller.Wait(), Exited(1)) << "the third fork() fails";
+    EXPECT_THAT(OutcomeOf(caller), ComesToItsEnd()) << "the third fork() fails";
     EXPECT_THAT(caller.call(), FailedWith(EAGAIN)) << "the third fork() fails";
     EXPECT_THAT(LeftBehind(box, caller.call()), NothingLeftBehind()) << "the third fork() fails";
   }
   Sandbox box({.watch = {Family::kPipe, Family::kSocket}});
   Helper caller = box.Start("RunsPipelineFromSilentPipe", Stages(stages));
   FailFrom(box, caller, {Family::kPipe, Family::kSocket}, 2, EMFILE);
-  EXPECT_THAT(caller.Wait(), Exited(1)) << "the second pipe() fails";
+  EXPECT_THAT(OutcomeOf(caller), ComesToItsEnd()) << "the second pipe() fails";
   EXPECT_THAT(caller.call(), FailedWith(EMFILE)) << "the second pipe() fails";
   EXPECT_THAT(LeftBehind(box, caller.call()), NothingLeftBehind()) << "the second pipe() fails";
 }
@@ -298,7 +298,7 @@ TEST_F(RunPipeline, RefusesWrongArguments) {
     args["in"] = in;
     args["out"] = out;
     Helper caller = box.Start("RunsPipelineOn", args);
-    EXPECT_THAT(caller.Wait(), Exited(1));
+    EXPECT_THAT(OutcomeOf(caller), ComesToItsEnd());
     EXPECT_THAT(LeftBehind(box, caller.call()), NothingLeftBehind());
     return caller.call();
   };
@@ -313,11 +313,11 @@ TEST_F(RunPipeline, LeavesNothingBehind) {
   Sandbox box;
 
   Helper caller = box.Start("RunsPipeline", Stages({"says hello", "copies", "first_line"}));
-  EXPECT_THAT(caller.Wait(), Exited(0));
+  EXPECT_THAT(OutcomeOf(caller), Succeeds());
   EXPECT_THAT(caller.Leftovers(), NothingLeftBehind());
 
   Helper failing = box.Start("RunsPipeline", Stages({"copies", "no_" + RandomWord(8), "copies"}));
-  EXPECT_THAT(failing.Wait(), Exited(0));
+  EXPECT_THAT(OutcomeOf(failing), Succeeds());
   EXPECT_THAT(failing.Leftovers(), NothingLeftBehind());
 }
 
