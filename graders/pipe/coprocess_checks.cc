@@ -341,11 +341,11 @@ TEST_F(Coprocess, GoesOnWhenASignalComes) {
   const int exit = HoldExit(box, code);
   ASSERT_TRUE(SomebodyComesTo(box, answer)) << "the coprocess never came to answer";
   ASSERT_TRUE(Waits(box, caller, "for the answer"));
-  ASSERT_TRUE(IsInterrupted(box, caller, SIGUSR1));
+  ASSERT_TRUE(Interrupt(box, caller, SIGUSR1));
   box.Release(answer);
   ASSERT_TRUE(SomebodyComesTo(box, exit)) << "the coprocess never came to its end";
   ASSERT_TRUE(Waits(box, caller, "until the coprocess had ended"));
-  ASSERT_TRUE(IsInterrupted(box, caller, SIGUSR1));
+  ASSERT_TRUE(Interrupt(box, caller, SIGUSR1));
   box.Release(exit);
 
   EXPECT_THAT(OutcomeOf(caller), Succeeds());

@@ -369,7 +369,7 @@ TEST_F(Duplex, StopGoesOnWaitingWhenASignalComes) {
   Helper caller = box.Start("StopsWithHandler", {{"code", code}});
   ASSERT_TRUE(SomebodyComesTo(box, gate)) << "the child never came to its end";
   ASSERT_TRUE(Waits(box, caller, "until the child had ended"));
-  ASSERT_TRUE(IsInterrupted(box, caller, SIGUSR1));
+  ASSERT_TRUE(Interrupt(box, caller, SIGUSR1));
   box.Release(gate);
 
   EXPECT_THAT(OutcomeOf(caller), Succeeds());

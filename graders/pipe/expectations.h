@@ -207,8 +207,7 @@ inline testing::AssertionResult Comes(Sandbox& box, const std::function<bool()>&
 
 // Sends a signal to the helper, and serves the box until it has broken off the call that the helper
 // sleeps in.
-[[nodiscard]] inline testing::AssertionResult IsInterrupted(Sandbox& box, Helper& helper,
-                                                            int signal) {
+[[nodiscard]] inline testing::AssertionResult Interrupt(Sandbox& box, Helper& helper, int signal) {
   const auto arrived = [&] {
     return std::ranges::count_if(box.events(), [&](const Event& event) {
       return event.kind == Event::Kind::kSignal && event.pid == helper.pid() &&
@@ -221,7 +220,7 @@ inline testing::AssertionResult Comes(Sandbox& box, const std::function<bool()>&
 }
 
 // Serves the box until the process has ended.
-[[nodiscard]] inline testing::AssertionResult Ends(Sandbox& box, pid_t pid) {
+[[nodiscard]] inline testing::AssertionResult WaitUntilEnded(Sandbox& box, pid_t pid) {
   return Comes(box, [&] { return !box.observer().process(pid).alive; });
 }
 

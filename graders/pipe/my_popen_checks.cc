@@ -248,7 +248,7 @@ TEST_F(MyPopen, GoesOnWaitingWhenASignalComes) {
       box.Start("ReadsCommandWithHandler", {{"command", "exit " + std::to_string(code)}});
   ASSERT_TRUE(SomebodyComesTo(box, gate)) << "the command never came to its end";
   ASSERT_TRUE(Waits(box, caller, "until the command had ended"));
-  ASSERT_TRUE(IsInterrupted(box, caller, SIGUSR1));
+  ASSERT_TRUE(Interrupt(box, caller, SIGUSR1));
   box.Release(gate);
 
   EXPECT_THAT(OutcomeOf(caller), Succeeds());

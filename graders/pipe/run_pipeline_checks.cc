@@ -209,7 +209,7 @@ TEST_F(RunPipeline, PutsEachStatusInItsSlot) {
     ASSERT_TRUE(Waits(box, caller, "until stage " + std::to_string(i) + " had ended"));
     const std::set<pid_t> stage = box.observer().Held(gates[i]);
     box.Release(gates[i]);
-    for (const pid_t pid : stage) ASSERT_TRUE(Ends(box, pid));
+    for (const pid_t pid : stage) ASSERT_TRUE(WaitUntilEnded(box, pid));
   }
 
   EXPECT_THAT(OutcomeOf(caller), Succeeds());
@@ -228,7 +228,7 @@ TEST_F(RunPipeline, GoesOnWaitingWhenASignalComes) {
   Helper caller = box.Start("RunsPipelineWithHandler", Stages({leaves, "copies"}));
   ASSERT_TRUE(ComesToRest(box));
   ASSERT_TRUE(Waits(box, caller, "until stage 0 had ended"));
-  ASSERT_TRUE(IsInterrupted(box, caller, SIGUSR1));
+  ASSERT_TRUE(Interrupt(box, caller, SIGUSR1));
   box.Release(gate);
 
   EXPECT_THAT(OutcomeOf(caller), Succeeds());
