@@ -224,6 +224,10 @@ inline testing::AssertionResult Comes(Sandbox& box, const std::function<bool()>&
   return Comes(box, [&] { return !box.observer().process(pid).alive; });
 }
 
+// Read better in some sentences.
+inline constexpr auto& Ends = WaitUntilEnded;
+inline constexpr auto& IsInterrupted = Interrupt;
+
 // Holds whoever runs `program`, as it exits.
 inline int HoldExitOf(Sandbox& box, const std::string& program) {
   const auto where = [&box, program](const Event& event) {
