@@ -295,12 +295,9 @@ TEST_F(Probes, NeverWaitsEvenIfAnotherReaderIsFaster) {
     return !box.observer().Held(read).empty() || !box.observer().Held(splice).empty() ||
            helper.call().returned;
   };
-  const auto trouble = box.WaitFor(about_to_read);
-  EXPECT_FALSE(trouble) << trouble.value_or(Ending()).text;
+  EXPECT_TRUE(Comes(box, about_to_read));
   box.Release(gate);  // Whatever read_available() has seen up to here, now it is gone.
-  for (const Process& other : box.Children()) {
-    EXPECT_TRUE(WaitUntilEnded(box, other.pid)) << "The other reader does not end.";
-  }
+  for (const Process& other : box.Children()) EXPECT_TRUE(WaitUntilEnded(box, other.pid));
   box.Release(read);
   box.Release(splice);
 

@@ -111,8 +111,8 @@ TEST_F(SendToChild, GoesOnAfterShortCountsAndSignals) {
 
   EXPECT_TRUE(box.WaitUntilHeld(exit))
       << "The child should have come to its end, but: " << box.failure();
-  EXPECT_TRUE(sender.WaitUntilBlockedIn(kWaits)) << box.failure();
-  EXPECT_TRUE(Interrupt(box, sender, SIGUSR1)) << "the signal did not arrive";
+  EXPECT_TRUE(Waits(box, sender, "for its child"));
+  EXPECT_TRUE(Interrupt(box, sender, SIGUSR1));
   box.Release(exit);
   EXPECT_THAT(sender.Wait(), Exited(0));
   EXPECT_THAT(sender.output(), SameBytesAs(bytes));
@@ -160,9 +160,7 @@ TEST_F(SendToChild, EndsTheChildInsideTheCall) {
   EXPECT_THAT(sender.Wait(), Exited(0));
   EXPECT_FALSE(AnyChildStrayed(box)) << "A child came back from send_to_child() and ran on in the "
                                         "caller's code.";
-  EXPECT_TRUE(Occurrences(unflushed, sender.output()) == 1)
-      << "Text that the caller had printed, but not flushed, came out "
-      << Occurrences(unflushed, sender.output()) << " times.";
+  EXPECT_TRUE(WrittenOnce(unflushed, sender.output()));
 }
 
 TEST_F(SendToChild, ReportsWhatFailed) {
