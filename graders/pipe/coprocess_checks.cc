@@ -271,14 +271,19 @@ TEST_F(Coprocess, SaysThatTheCoprocessHasGone) {
 }
 
 TEST_F(Coprocess, ReportsAProgramThatCannotRun) {
-  Sandbox box;
   struct Row {
     std::string program;
     int error;
   };
   const Row rows[] = {{"no_" + RandomWord(8), ENOENT}, {"/tmp", EACCES}};
   for (const Row& row : rows) {
+    Sandbox box({.watch = {Family::kSignalSend}});
+    // Who is killed leaves no trace of how it would have ended by itself.
+    const int kill =
+        box.AddRule({.family = Family::kSignalSend, .where = InCaller(box), .hold = true});
     Helper caller = box.Start("OnlyStartsCoprocess", {{"program", row.program}});
+    EXPECT_TRUE(Comes(box, [&] { return !caller.process().alive || AtRest(box); }));
+    box.Release(kill);
 
     EXPECT_THAT(OutcomeOf(caller), ComesToItsEnd()) << "with `" << row.program << "`";
     EXPECT_FALSE(AnyChildStrayed(box))
