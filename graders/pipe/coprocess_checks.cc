@@ -199,11 +199,6 @@ HELPER(AsksCoprocessForMoreThanFits) {
 
 // ---- Checks -------------------------------------------------------------------------------------
 
-std::string InCapitals(std::string text) {
-  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::toupper(c); });
-  return text;
-}
-
 TEST_F(Coprocess, AsksAndGetsAnswers) {
   Sandbox box({.watch = {Family::kWrite}});
   const std::string one = RandomWord(10), two = RandomWord(30);

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <cctype>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -116,6 +117,12 @@ inline std::vector<std::string> DeafnessAtExec(const Process& process) {
 MATCHER(NotDeaf, "a program starts with SIGPIPE at its default and not blocked") {
   for (const std::string& line : arg) *result_listener << "\n  " << line;
   return arg.empty();
+}
+
+// What `upper` and `answers` make of a text.
+inline std::string InCapitals(std::string text) {
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::toupper(c); });
+  return text;
 }
 
 // What a student's function left behind when it returned, by name.

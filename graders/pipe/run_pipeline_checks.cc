@@ -123,29 +123,28 @@ TEST_F(RunPipeline, FeedsEachProgramFromTheOneBefore) {
   Sandbox box({.watch = {Family::kWrite}});
   const std::string word = RandomWord(12);
 
-  Helper caller = box.Start("RunsPipeline", Stages({"says " + word, "adds -end"}));
+  Helper caller = box.Start("RunsPipeline", Stages({"says " + word, "upper"}));
 
   EXPECT_THAT(OutcomeOf(caller), Succeeds());
-  EXPECT_THAT(caller.output(), IsText(word + "\n-end"));
+  EXPECT_THAT(caller.output(), IsText(InCapitals(word) + "\n"));
   EXPECT_THAT(box, CarriedByPipe(word.size() + 1));
-  EXPECT_THAT(WrongStages(box, caller, {"says", "adds"}), AreChildrenOfTheCaller());
+  EXPECT_THAT(WrongStages(box, caller, {"says", "upper"}), AreChildrenOfTheCaller());
 }
 
 TEST_F(RunPipeline, RunsOneStageOrMany) {
   Sandbox box;
-  const std::string word = RandomWord(6);
-  const std::string input = RandomBytes(500);
+  const std::string one_word = RandomWord(8), two = RandomWord(8), input = RandomWord(500);
 
-  Helper one = box.Start("RunsPipeline", Stages({"adds " + word}), {.input = input});
-  EXPECT_THAT(OutcomeOf(one), Succeeds());
-  EXPECT_THAT(one.output(), SameBytesAs(input + word));
+  Helper one = box.Start("RunsPipeline", Stages({"adds " + one_word}), {.input = input});
+  EXPECT_THAT(OutcomeOf(one), Succeeds()) << "one stage";
+  EXPECT_THAT(one.output(), SameBytesAs(input + one_word)) << "one stage";
 
-  std::vector<std::string> stages;
-  for (const char letter : word) stages.push_back(std::string("adds ") + letter);
-  Helper six = box.Start("RunsPipeline", Stages(stages), {.input = input});
-  EXPECT_THAT(OutcomeOf(six), Succeeds());
-  EXPECT_THAT(six.output(), SameBytesAs(input + word));
-  EXPECT_THAT(WrongStages(box, six, std::vector<std::string>(6, "adds")), AreChildrenOfTheCaller());
+  Helper six =
+      box.Start("RunsPipeline",
+                Stages({"copies", "adds " + one_word, "copies", "upper", "copies", "adds " + two}),
+                {.input = input});
+  EXPECT_THAT(OutcomeOf(six), Succeeds()) << "six stages";
+  EXPECT_THAT(six.output(), SameBytesAs(InCapitals(input + one_word) + two)) << "six stages";
 }
 
 TEST_F(RunPipeline, RunsAllStagesAtTheSameTime) {
@@ -261,13 +260,13 @@ TEST_F(RunPipeline, WorksWithoutStandardDescriptors) {
   Sandbox box;
   const std::string word = RandomWord(12);
   for (const int also_output : {0, 1}) {
-    nlohmann::json args = Stages({"says " + word, "copies", "adds -end"});
+    nlohmann::json args = Stages({"says " + word, "copies", "upper"});
     args["also_output"] = also_output;
 
     Helper caller = box.Start("RunsPipelineWithoutStandardDescriptors", args);
 
     EXPECT_THAT(OutcomeOf(caller), Succeeds());
-    EXPECT_THAT(caller.output(), IsText(word + "\n-end"))
+    EXPECT_THAT(caller.output(), IsText(InCapitals(word) + "\n"))
         << (also_output != 0 ? "called with descriptors 0 and 1 closed"
                              : "called with descriptor 0 closed");
   }
