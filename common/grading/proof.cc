@@ -107,6 +107,14 @@ Expectation ReadMistake(const std::string& patch_text) {
   return expectation;
 }
 
+bool IsCaught(const Expectation& expectation, const Run& run) {
+  if (expectation.kind != Expectation::Kind::kCaught) return false;
+  return std::any_of(run.lab.checks.begin(), run.lab.checks.end(), [&](const CheckResult& check) {
+    return check.id == expectation.failing.front() && check.status == CheckStatus::kFailed &&
+           check.verdict != "timeout";
+  });
+}
+
 std::vector<std::string> Contradictions(const Expectation& expectation, const Run& run) {
   std::vector<std::string> faults;
   const std::set<std::string> wanted(expectation.failing.begin(), expectation.failing.end());

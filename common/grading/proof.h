@@ -38,6 +38,9 @@ struct Expectation {
 // names what is missing.
 Expectation ReadMistake(const std::string& patch_text);
 
+// True if the check that is meant for the mistake failed, by proof and not by the clock.
+bool IsCaught(const Expectation& expectation, const Run& run);
+
 std::vector<std::string> Contradictions(const Expectation& expectation, const Run& run);
 
 }  // namespace ipclab

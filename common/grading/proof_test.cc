@@ -43,6 +43,14 @@ TEST(ReadMistake, NeedsOneCheckThatIsMeantForIt) {
   EXPECT_THROW(ReadMistake("Caught-by: A.One\n--- a/pipe.cc\n"), GraderError);
 }
 
+TEST(IsCaught, OnlyByTheCheckThatIsMeantForIt) {
+  EXPECT_TRUE(IsCaught(Caught({"A.One", "A.Two"}), RunOf({kOneFailed})));
+  EXPECT_FALSE(IsCaught(Caught({"A.One", "A.Two"}), RunOf({kOnePassed, kTwoFailed})));
+  EXPECT_FALSE(IsCaught(Caught({"A.One"}),
+                        RunOf({ResultOf("A.One", CheckStatus::kFailed, "timeout")})));
+  EXPECT_FALSE(IsCaught({}, RunOf({kOneFailed})));
+}
+
 TEST(Contradictions, AreNoneWhenExactlyTheNamedChecksFail) {
   EXPECT_THAT(Contradictions(Caught({"A.One"}), RunOf({kOneFailed})), IsEmpty());
 }
