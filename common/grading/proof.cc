@@ -109,10 +109,13 @@ Expectation ReadMistake(const std::string& patch_text) {
 
 bool IsCaught(const Expectation& expectation, const Run& run) {
   if (expectation.kind != Expectation::Kind::kCaught) return false;
-  return std::any_of(run.lab.checks.begin(), run.lab.checks.end(), [&](const CheckResult& check) {
-    return check.id == expectation.failing.front() && check.status == CheckStatus::kFailed &&
-           check.verdict != "timeout";
+  const auto& checks = run.lab.checks;
+  const bool judged = std::all_of(checks.begin(), checks.end(), [](const CheckResult& check) {
+    return check.status != CheckStatus::kNotGraded && check.verdict != "timeout";
   });
+  return judged && std::any_of(checks.begin(), checks.end(), [&](const CheckResult& check) {
+           return check.id == expectation.failing.front() && check.status == CheckStatus::kFailed;
+         });
 }
 
 std::vector<std::string> Contradictions(const Expectation& expectation, const Run& run) {

@@ -38,7 +38,8 @@ struct Expectation {
 // names what is missing.
 Expectation ReadMistake(const std::string& patch_text);
 
-// True if the check that is meant for the mistake failed, by proof and not by the clock.
+// True if the check that is meant for the mistake failed, and every check was judged, none by the
+// clock. The checks beside it may differ from run to run where the mistake is a race.
 bool IsCaught(const Expectation& expectation, const Run& run);
 
 std::vector<std::string> Contradictions(const Expectation& expectation, const Run& run);
