@@ -46,8 +46,8 @@ TEST(ReadMistake, NeedsOneCheckThatIsMeantForIt) {
 TEST(IsCaught, OnlyByTheCheckThatIsMeantForIt) {
   EXPECT_TRUE(IsCaught(Caught({"A.One", "A.Two"}), RunOf({kOneFailed})));
   EXPECT_FALSE(IsCaught(Caught({"A.One", "A.Two"}), RunOf({kOnePassed, kTwoFailed})));
-  EXPECT_FALSE(IsCaught(Caught({"A.One"}),
-                        RunOf({ResultOf("A.One", CheckStatus::kFailed, "timeout")})));
+  EXPECT_FALSE(
+      IsCaught(Caught({"A.One"}), RunOf({ResultOf("A.One", CheckStatus::kFailed, "timeout")})));
   EXPECT_FALSE(IsCaught({}, RunOf({kOneFailed})));
 }
 
