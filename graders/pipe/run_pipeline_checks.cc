@@ -164,6 +164,7 @@ TEST_F(RunPipeline, EndsTheWriterWhenItsReaderHasGone) {
   Helper caller = box.Start("RunsPipeline", Stages({"endless", "first_line"}));
 
   EXPECT_THAT(OutcomeOf(caller), Succeeds());
+  for (const Process& stage : box.Children()) EXPECT_TRUE(WaitUntilEnded(box, stage.pid));
   EXPECT_THAT(StatusOf(box, "endless"), EndedForLackOfAReader()) << "of the writer";
   EXPECT_THAT(StatusOf(box, "first_line"), SaysExit(0)) << "of the reader";
 }
