@@ -9,8 +9,8 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "common/grading/around.h"
 #include "graders/pipe/expectations.h"
-#include "graders/pipe/helpers.h"
 #include "labs/pipe/pipe.h"
 
 namespace ipclab {

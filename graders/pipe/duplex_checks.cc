@@ -8,8 +8,8 @@
 
 #include <cstdio>
 
+#include "common/grading/around.h"
 #include "graders/pipe/expectations.h"
-#include "graders/pipe/helpers.h"
 #include "labs/pipe/pipe.h"
 
 namespace ipclab {

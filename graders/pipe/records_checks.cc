@@ -5,9 +5,10 @@
 
 #include <cstring>
 
+#include "common/base/text.h"
+#include "common/grading/around.h"
 #include "common/grading/exercise.h"
 #include "graders/pipe/expectations.h"
-#include "graders/pipe/helpers.h"
 #include "labs/pipe/pipe.h"
 
 namespace ipclab {

@@ -3,9 +3,9 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include "common/grading/around.h"
 #include "common/grading/exercise.h"
 #include "graders/pipe/expectations.h"
-#include "graders/pipe/helpers.h"
 #include "labs/pipe/pipe.h"
 
 namespace ipclab {

@@ -2,9 +2,9 @@
 
 #include <signal.h>
 
+#include "common/grading/around.h"
 #include "common/grading/exercise.h"
 #include "graders/pipe/expectations.h"
-#include "graders/pipe/helpers.h"
 #include "labs/pipe/pipe.h"
 
 namespace ipclab {

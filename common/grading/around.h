@@ -1,4 +1,4 @@
-// What helpers of this lab do around the student's call. All of it but HoldAtGate runs in the box.
+// What helpers do in the box around the student's call.
 //
 //   HELPER(ReadsFromAnother) {
 //     PipeEnds line = MakePipe();
@@ -9,8 +9,8 @@
 //
 // A helper gives back all it took: what it leaves open is listed as the submission's leftover.
 
-#ifndef IPCLAB_GRADERS_PIPE_HELPERS_H_
-#define IPCLAB_GRADERS_PIPE_HELPERS_H_
+#ifndef IPCLAB_COMMON_GRADING_AROUND_H_
+#define IPCLAB_COMMON_GRADING_AROUND_H_
 
 #include <fcntl.h>
 #include <signal.h>
@@ -24,7 +24,6 @@
 #include <utility>
 
 #include "common/base/fd.h"
-#include "common/grading/exercise.h"
 
 namespace ipclab {
 
@@ -54,17 +53,9 @@ class Beside {
   pid_t pid_;
 };
 
-// Here a process of the helper's own waits until the check lets it on; see HoldAtGate. The call
-// asks whether the process itself exists, which it does.
+// Here a process of the helper's own waits until the check lets it on; see HoldAtGate in
+// steering.h. The call asks whether the process itself exists, which it does.
 inline void Gate() { Check(kill(getpid(), 0), "kill"); }
-
-// Holds whoever comes to the n-th Gate(). The box must watch Family::kSignalSend.
-inline int HoldAtGate(Sandbox& box, int nth = 1) {
-  const auto where = [](const Event& event) {
-    return event.function.empty() && event.args[1] == 0;
-  };
-  return box.AddRule({.family = Family::kSignalSend, .nth = nth, .where = where, .hold = true});
-}
 
 // The action of a signal, for as long as this lives.
 class Action {
@@ -179,4 +170,4 @@ inline void TidyUp(int one_end, int other_end, pid_t pid) {
 
 }  // namespace ipclab
 
-#endif  // IPCLAB_GRADERS_PIPE_HELPERS_H_
+#endif  // IPCLAB_COMMON_GRADING_AROUND_H_
