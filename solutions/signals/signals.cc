@@ -2,8 +2,19 @@
 // and there are many others.
 #include "signals.h"
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <iterator>
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace ipclab::signals {
 
@@ -36,6 +47,78 @@ auto Again(Call call) {
   return result;
 }
 
+// True for the signals that a program may use: sigaddset(3) refuses 0, what is above SIGRTMAX, and
+// the two that the C library keeps for itself.
+bool Exists(int signo) {
+  sigset_t set;
+  sigemptyset(&set);
+  return sigaddset(&set, signo) == 0;
+}
+
+bool Catchable(int signo) { return Exists(signo) && signo != SIGKILL && signo != SIGSTOP; }
+
+bool IsRealTime(int signo) { return SIGRTMIN <= signo && signo <= SIGRTMAX; }
+
+sigset_t Only(int signo) {
+  sigset_t set;
+  sigemptyset(&set);  // A set that is only declared holds whatever was there before.
+  sigaddset(&set, signo);
+  return set;
+}
+
+// Blocks signals for as long as this lives. The old mask comes back as a whole: to unblock what was
+// blocked here would unblock what the caller had blocked before. With a good set, sigprocmask(2)
+// cannot fail.
+class Blocking {
+ public:
+  explicit Blocking(const sigset_t& set) { sigprocmask(SIG_BLOCK, &set, &old_); }
+  explicit Blocking(int signo) : Blocking(Only(signo)) {}
+  Blocking(const Blocking&) = delete;
+  Blocking& operator=(const Blocking&) = delete;
+  ~Blocking() {
+    const KeepErrno keep;
+    sigprocmask(SIG_SETMASK, &old_, nullptr);
+  }
+
+ private:
+  sigset_t old_;
+};
+
+// Handles signals for as long as this lives. An old action comes back with its mask and its flags,
+// which is more than the handler that signal(2) returns.
+class Handling {
+ public:
+  Handling() = default;
+  Handling(const Handling&) = delete;
+  Handling& operator=(const Handling&) = delete;
+  ~Handling() {
+    const KeepErrno keep;
+    for (const Old& old : olds_) sigaction(old.signo, &old.action, nullptr);
+  }
+
+  // Blocks `blocked` while the handler runs. Does nothing for a signal that is handled already.
+  int Install(int signo, SigHandler handler, const sigset_t& blocked) {
+    for (const Old& old : olds_) {
+      if (old.signo == signo) return 0;
+    }
+    struct sigaction action = {};
+    action.sa_handler = handler;
+    action.sa_mask = blocked;
+    action.sa_flags = SA_RESTART;
+    Old old = {signo, {}};
+    if (sigaction(signo, &action, &old.action) == -1) return -1;
+    olds_.push_back(old);
+    return 0;
+  }
+
+ private:
+  struct Old {
+    int signo;
+    struct sigaction action;
+  };
+  std::vector<Old> olds_;
+};
+
 template <typename... Arguments>
 int NotYet(const Arguments&...) {
   return Fail(ENOSYS);
@@ -46,85 +129,412 @@ int NotYet(const Arguments&...) {
 // ---- 1. Install, catch, restore -----------------------------------------------------------------
 
 SigHandler my_signal(int signo, SigHandler handler, int restart) {
-  // Not yet: signals.h, section 1.
-  NotYet(signo, handler, restart);
-  return SIG_ERR;
+  struct sigaction action =
+      {};  // All of it: a forgotten member would hold whatever the stack held.
+  action.sa_handler = handler;
+  sigemptyset(&action.sa_mask);
+  // Without SA_RESETHAND the handler stays. sigaction's own default is not to restart; that of
+  // glibc's signal(2) is to do so.
+  action.sa_flags = restart != 0 ? SA_RESTART : 0;
+  struct sigaction old;
+  if (sigaction(signo, &action, &old) == -1) return SIG_ERR;
+  return old.sa_handler;
 }
 
+namespace {
+
+// One counter for each signal: a lock-free atomic is all that a handler and the code which it
+// interrupts may share, beside volatile sig_atomic_t. That one need not be wider than an int.
+std::atomic<long> g_counts[_NSIG];
+static_assert(std::atomic<long>::is_always_lock_free);
+
+struct Counting {
+  bool running;
+  struct sigaction former;
+};
+Counting g_counting[_NSIG];  // Never looked at by the handler.
+
+// Makes no call at all, so that errno and everything else stay as they were.
+void CountSignal(int signo) { g_counts[signo].fetch_add(1, std::memory_order_relaxed); }
+
+bool IsCounted(int signo) { return Exists(signo) && g_counting[signo].running; }
+
+}  // namespace
+
 int count_start(int signo) {
-  // Not yet: signals.h, section 1.
-  return NotYet(signo);
+  if (!Exists(signo)) return Fail(EINVAL);
+  if (g_counting[signo].running) return Fail(EBUSY);
+  g_counts[signo] = 0;  // Before the first signal can come.
+  struct sigaction action = {};
+  action.sa_handler = &CountSignal;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_RESTART;
+  if (sigaction(signo, &action, &g_counting[signo].former) == -1) return -1;
+  g_counting[signo].running = true;
+  return 0;
 }
 
 long count_get(int signo) {
-  // Not yet: signals.h, section 1.
-  return NotYet(signo);
+  if (!IsCounted(signo)) return Fail(EINVAL);
+  return g_counts[signo];
 }
 
 int count_stop(int signo) {
-  // Not yet: signals.h, section 1.
-  return NotYet(signo);
+  if (!IsCounted(signo)) return Fail(EINVAL);
+  if (sigaction(signo, &g_counting[signo].former, nullptr) == -1) return -1;
+  g_counting[signo].running = false;
+  return 0;
 }
 
 // ---- 2. Masks and the pending table -------------------------------------------------------------
 
 int pending_row(char out[32]) {
-  // Not yet: signals.h, section 2.
-  return NotYet(out);
+  sigset_t pending;
+  if (out == nullptr) return Fail(EINVAL);
+  if (sigpending(&pending) == -1) return -1;
+  return set_row(&pending, out);
 }
 
 int mask_row(char out[32]) {
-  // Not yet: signals.h, section 2.
-  return NotYet(out);
+  sigset_t blocked;
+  if (out == nullptr) return Fail(EINVAL);
+  if (sigprocmask(SIG_BLOCK, nullptr, &blocked) == -1) return -1;  // Asks, and changes nothing.
+  return set_row(&blocked, out);
 }
 
 int set_row(const sigset_t* set, char out[32]) {
-  // Not yet: signals.h, section 2.
-  return NotYet(set, out);
+  constexpr int kLast = 31;
+  if (set == nullptr || out == nullptr) return Fail(EINVAL);
+  for (int signo = 1; signo <= kLast; ++signo) {
+    out[signo - 1] = sigismember(set, signo) == 1 ? '1' : '0';
+  }
+  out[kLast] = '\0';
+  return 0;
 }
 
 int with_blocked(const sigset_t* set, int (*fn)(void*), void* arg, sigset_t* still_pending) {
-  // Not yet: signals.h, section 2.
-  return NotYet(set, fn, arg, still_pending);
+  if (set == nullptr || fn == nullptr) return Fail(EINVAL);
+  // SIG_BLOCK adds to what is blocked. SIGKILL and SIGSTOP are left out by the kernel, silently.
+  const Blocking blocking(*set);
+  const int result = fn(arg);
+  if (still_pending != nullptr) {
+    const KeepErrno keep;  // The errno of fn.
+    sigset_t pending;
+    if (sigpending(&pending) == -1) return -1;
+    sigandset(still_pending, &pending, set);
+  }
+  // When the old mask comes back, at least one of the signals that it lets in is delivered before
+  // sigprocmask returns.
+  return result;
 }
 
 // ---- 3. What happens inside a handler -----------------------------------------------------------
 
-int nest_log(int outer, int also, const int* inside, std::size_t n, Ev* log, std::size_t cap) {
-  // Not yet: signals.h, section 3.
-  return NotYet(outer, also, inside, n, log, cap);
+namespace {
+
+// What nest_log and its handlers share.
+struct Nest {
+  const int outer;
+  const int* const inside;
+  const std::size_t n;
+  Ev* const log;
+  const std::size_t cap;
+  std::atomic<std::size_t> records{0};
+  std::atomic<bool> begun{false};
+  std::atomic<int> error{0};
+
+  void Record(int signo, int enter) {
+    // Taken before it is filled: a handler that interrupts this one takes the next.
+    const std::size_t place = records.fetch_add(1);
+    if (place >= cap) return;
+    std::atomic_ref(log[place].signo).store(signo, std::memory_order_relaxed);
+    std::atomic_ref(log[place].enter).store(enter, std::memory_order_relaxed);
+  }
+};
+std::atomic<Nest*> g_nest;
+
+void NestHandler(int signo) {
+  Nest* const nest = g_nest;
+  nest->Record(signo, 1);
+  if (signo == nest->outer && !nest->begun.exchange(true)) {
+    const KeepErrno keep;
+    for (std::size_t i = 0; i < nest->n; ++i) {
+      if (kill(getpid(), nest->inside[i]) == -1) nest->error = errno;
+    }
+  }
+  nest->Record(signo, 0);
 }
+
+}  // namespace
+
+int nest_log(int outer, int also, const int* inside, std::size_t n, Ev* log, std::size_t cap) {
+  if (!Catchable(outer) || (also != 0 && !Catchable(also))) return Fail(EINVAL);
+  if (log == nullptr || (n > 0 && inside == nullptr)) return Fail(EINVAL);
+  if (!std::all_of(inside, inside + n, &Catchable)) return Fail(EINVAL);
+
+  Nest nest{outer, inside, n, log, cap};
+  g_nest = &nest;
+  sigset_t none;
+  sigemptyset(&none);
+  Handling handling;
+  // The kernel itself adds a signal to the mask while its handler runs, and takes all of that back
+  // when the handler returns.
+  if (handling.Install(outer, &NestHandler, also == 0 ? none : Only(also)) == -1) return -1;
+  for (std::size_t i = 0; i < n; ++i) {
+    if (handling.Install(inside[i], &NestHandler, none) == -1) return -1;
+  }
+  // A signal that one sends to oneself and does not block is delivered before kill returns. All
+  // that its handler held back has followed by then.
+  if (kill(getpid(), outer) == -1) return -1;
+  if (nest.error != 0) return Fail(nest.error);
+  if (nest.records > cap) return Fail(ENOBUFS);
+  return static_cast<int>(nest.records);
+}
+
+namespace {
+
+std::atomic<int> g_delivered;
+
+void CountDelivery(int) { g_delivered.fetch_add(1, std::memory_order_relaxed); }
+
+}  // namespace
 
 int deliveries(int signo, int times) {
-  // Not yet: signals.h, section 3.
-  return NotYet(signo, times);
+  if (!Catchable(signo) || times < 0) return Fail(EINVAL);
+  const sigset_t set = Only(signo);
+  const Blocking blocking(set);
+  g_delivered = 0;
+  Handling handling;
+  if (handling.Install(signo, &CountDelivery, set) == -1) return -1;
+
+  int error = 0;
+  for (int i = 0; i < times && error == 0; ++i) {
+    // For a standard signal the kernel keeps one bit, for a real-time one a queue.
+    const int sent =
+        IsRealTime(signo) ? sigqueue(getpid(), signo, sigval{}) : kill(getpid(), signo);
+    if (sent == -1) error = errno;
+  }
+  // After an error too: our handler takes those that were sent, so that nobody else has to.
+  sigprocmask(SIG_UNBLOCK, &set, nullptr);
+  return error == 0 ? g_delivered.load() : Fail(error);
 }
 
+namespace {
+
+// Takes the next of the blocked signals that is pending, and waits for none.
+int TakeNext(const sigset_t& set, siginfo_t* info) {
+  const timespec now = {0, 0};
+  return Again([&] { return sigtimedwait(&set, info, &now); });
+}
+
+}  // namespace
+
 int rt_order(const int* signos, const int* values, std::size_t n, int* out_values) {
-  // Not yet: signals.h, section 3.
-  return NotYet(signos, values, n, out_values);
+  if (n > 0 && (signos == nullptr || values == nullptr || out_values == nullptr)) {
+    return Fail(EINVAL);
+  }
+  if (!std::all_of(signos, signos + n, &IsRealTime)) return Fail(EINVAL);
+  sigset_t set;
+  sigemptyset(&set);
+  for (std::size_t i = 0; i < n; ++i) sigaddset(&set, signos[i]);
+
+  const Blocking blocking(set);
+  siginfo_t info;
+  for (std::size_t i = 0; i < n; ++i) {
+    sigval value = {};
+    value.sival_int = values[i];
+    if (sigqueue(getpid(), signos[i], value) == 0) continue;
+    const KeepErrno keep;
+    while (TakeNext(set, &info) != -1) {
+    }
+    return -1;
+  }
+  // No handler here: the kernel would start that of the next signal on top of the first one, unless
+  // each blocked all the others. To take them one by one shows the order as it is.
+  for (std::size_t taken = 0; taken < n; ++taken) {
+    if (TakeNext(set, &info) == -1) return -1;
+    out_values[taken] = info.si_value.sival_int;
+  }
+  return static_cast<int>(n);
 }
 
 // ---- 4. Default actions and sending -------------------------------------------------------------
 
-int default_action(int signo, Act* out) {
-  // Not yet: signals.h, section 4.
-  return NotYet(signo, out);
+namespace {
+
+// signal(7), "Standard signals".
+bool DumpsCore(int signo) {
+  static constexpr int kDumping[] = {SIGQUIT, SIGILL,  SIGTRAP, SIGABRT, SIGBUS,
+                                     SIGFPE,  SIGSEGV, SIGXCPU, SIGXFSZ, SIGSYS};
+  return std::find(std::begin(kDumping), std::end(kDumping), signo) != std::end(kDumping);
 }
 
+// The child of default_action. It inherits what the caller ignores and blocks, so that goes first.
+[[noreturn]] void Suffer(int signo) {
+  const rlimit no_core = {0, 0};
+  setrlimit(RLIMIT_CORE, &no_core);
+  struct sigaction action = {};
+  action.sa_handler = SIG_DFL;
+  sigaction(signo, &action, nullptr);  // Fails for SIGKILL and SIGSTOP, which need no such thing.
+  const sigset_t set = Only(signo);
+  sigprocmask(SIG_UNBLOCK, &set, nullptr);
+  kill(getpid(), signo);
+  kill(getpid(),
+       SIGSTOP);  // It is still there: now the caller sees what signo does to a stopped one.
+  _exit(0);
+}
+
+// Whoever ignores SIGCHLD is told of no child how it ended. Does nothing for others.
+class KeepStatuses {
+ public:
+  KeepStatuses() {
+    sigaction(SIGCHLD, nullptr, &old_);
+    if (!Forgetful()) return;
+    struct sigaction action = {};
+    action.sa_handler = SIG_DFL;
+    sigaction(SIGCHLD, &action, nullptr);
+  }
+  KeepStatuses(const KeepStatuses&) = delete;
+  KeepStatuses& operator=(const KeepStatuses&) = delete;
+  ~KeepStatuses() {
+    const KeepErrno keep;
+    if (Forgetful()) sigaction(SIGCHLD, &old_, nullptr);
+  }
+
+ private:
+  bool Forgetful() const {
+    return old_.sa_handler == SIG_IGN || (old_.sa_flags & SA_NOCLDWAIT) != 0;
+  }
+  struct sigaction old_;
+};
+
+// What happened to the child of default_action; -1 with errno.
+int Watch(pid_t child, int signo, Act* out) {
+  int status = 0;
+  if (Again([&] { return waitpid(child, &status, WUNTRACED); }) == -1) return -1;
+  if (WIFSIGNALED(status)) {
+    *out = DumpsCore(signo) ? Act::kCore : Act::kTerm;
+    return 0;
+  }
+  if (WIFEXITED(status)) return Fail(ECHILD);  // It never came to its stop.
+  int result = 0;
+  if (WSTOPSIG(status) == signo) {
+    *out = Act::kStop;
+  } else if (kill(child, signo) == -1) {
+    result = -1;
+  } else {
+    // The kernel notes that a process goes on when it sends the signal, so there is no need to
+    // wait.
+    const pid_t moved = waitpid(child, &status, WNOHANG | WCONTINUED);
+    *out = moved == child ? Act::kCont : Act::kIgn;
+    result = moved == -1 ? -1 : 0;
+  }
+  const KeepErrno keep;
+  kill(child, SIGKILL);  // A stopped process ends by nothing else.
+  Again([&] { return waitpid(child, nullptr, 0); });
+  return result;
+}
+
+}  // namespace
+
+int default_action(int signo, Act* out) {
+  if (!Exists(signo) || out == nullptr) return Fail(EINVAL);
+  const KeepStatuses keep;
+  const pid_t child = fork();
+  if (child == -1) return -1;
+  if (child == 0) Suffer(signo);
+  return Watch(child, signo, out);
+}
+
+namespace {
+
+// "SIGTERM", "SIGRTMIN+2"; empty for what is no signal.
+std::string NameOf(int signo) {
+  if (signo == SIGRTMIN) return "SIGRTMIN";
+  if (IsRealTime(signo)) return "SIGRTMIN+" + std::to_string(signo - SIGRTMIN);
+  const char* const name = sigabbrev_np(signo);
+  return name == nullptr ? "" : std::string("SIG") + name;
+}
+
+// Empty for what is no wait status.
+std::string Description(int wstatus) {
+  if (WIFEXITED(wstatus)) return "exit " + std::to_string(WEXITSTATUS(wstatus));
+  if (WIFCONTINUED(wstatus)) return "continued";
+  if (!WIFSIGNALED(wstatus) && !WIFSTOPPED(wstatus)) return "";
+  const std::string name = NameOf(WIFSIGNALED(wstatus) ? WTERMSIG(wstatus) : WSTOPSIG(wstatus));
+  if (name.empty()) return "";
+  if (WIFSTOPPED(wstatus)) return "stopped by " + name;
+  return "killed by " + name + (WCOREDUMP(wstatus) ? " (core)" : "");
+}
+
+}  // namespace
+
 int describe_status(int wstatus, char* buf, std::size_t cap) {
-  // Not yet: signals.h, section 4.
-  return NotYet(wstatus, buf, cap);
+  if (buf == nullptr) return Fail(EINVAL);
+  const std::string text = Description(wstatus);
+  if (text.empty()) return Fail(EINVAL);
+  if (text.size() >= cap) return Fail(ERANGE);
+  std::memcpy(buf, text.c_str(), text.size() + 1);
+  return static_cast<int>(text.size());
 }
 
 int send_signal(pid_t pid, int signo) {
-  // Not yet: signals.h, section 4.
-  return NotYet(pid, signo);
+  // For kill(2), 0 and negative numbers are groups, and -1 is everybody. And it takes all numbers
+  // up to SIGRTMAX, those of the C library too.
+  if (pid < 1 || (signo != 0 && !Exists(signo))) return Fail(EINVAL);
+  return kill(pid, signo);
 }
 
+namespace {
+
+constexpr std::int64_t kNsPerMs = 1'000'000;
+constexpr std::int64_t kNsPerSecond = 1'000'000'000;
+
+std::int64_t NowNs() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * kNsPerSecond + now.tv_nsec;
+}
+
+// Takes the children of a group that have ended. True while others live.
+bool TakeEnded(pid_t pgid, int* count) {
+  pid_t pid;
+  while ((pid = waitpid(-pgid, nullptr, WNOHANG)) > 0) ++*count;
+  return pid == 0;
+}
+
+// Waits for the children of a group to end, but not longer than `ms`; less than 0: for ever.
+void AwaitGroup(pid_t pgid, int ms, int* count) {
+  // SIGCHLD is blocked before the look, so that it still tells of a child that ends after it.
+  // Blocked, it is kept even where its action is to ignore it by default.
+  const sigset_t set = Only(SIGCHLD);
+  const Blocking blocking(set);
+  const std::int64_t end = NowNs() + ms * kNsPerMs;
+  bool taken = false;
+  while (TakeEnded(pgid, count)) {
+    const std::int64_t left = ms < 0 ? 0 : end - NowNs();
+    if (ms >= 0 && left <= 0) break;
+    const timespec rest = {left / kNsPerSecond, left % kNsPerSecond};
+    taken |= sigtimedwait(&set, nullptr, ms < 0 ? nullptr : &rest) == SIGCHLD;
+  }
+  // That SIGCHLD may have told of other children as well. The caller still gets its own.
+  if (taken) kill(getpid(), SIGCHLD);
+}
+
+}  // namespace
+
 int stop_group(pid_t pgid, int grace_ms) {
-  // Not yet: signals.h, section 4.
-  return NotYet(pgid, grace_ms);
+  // As a process id for kill, -1 would be everybody and 0 one's own group.
+  if (pgid < 2 || pgid == getpgrp()) return Fail(EINVAL);
+  if (kill(-pgid, SIGTERM) == -1) return -1;
+  int count = 0;
+  AwaitGroup(pgid, grace_ms, &count);
+  // Nothing withstands SIGKILL, and stopped processes end by it too. Members that are not our
+  // children get it as well, so it is sent even if all of ours have ended; then the group may be
+  // gone.
+  if (kill(-pgid, SIGKILL) == -1 && errno != ESRCH) return -1;
+  while (Again([&] { return waitpid(-pgid, nullptr, 0); }) > 0) ++count;
+  return count;
 }
 
 // ---- 5. A reaper for SIGCHLD --------------------------------------------------------------------
