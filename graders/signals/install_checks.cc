@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "common/grading/exercise.h"
-#include "graders/signals/signal_sets.h"
+#include "graders/signals/actions.h"
 #include "labs/signals/signals.h"
 
 namespace ipclab {
@@ -22,67 +22,7 @@ using signals::SigHandler;
 
 EXERCISE(Install);
 
-// ---- An action, as the kernel holds it ----------------------------------------------------------
-
-// The C library adds this one to every action; nobody asks for it.
-constexpr int kRestorer = 0x04000000;
-
-void OtherHandler(int) {}
-void ThirdHandler(int, siginfo_t*, void*) {}
-
-// A handler in words that mean the same in the box and in the grader.
-std::string WordFor(SigHandler handler) {
-  if (handler == SIG_DFL) return "SIG_DFL";
-  if (handler == SIG_IGN) return "SIG_IGN";
-  if (handler == SIG_ERR) return "SIG_ERR";
-  if (handler == &Hears) return "the first handler";
-  if (handler == &OtherHandler) return "the second handler";
-  return "another handler";
-}
-
-void ReportAction(const std::string& key, int signal) {
-  struct sigaction action {};
-  Check(sigaction(signal, nullptr, &action), "sigaction");
-  const bool callers = (action.sa_flags & SA_SIGINFO) != 0 && action.sa_sigaction == &ThirdHandler;
-  Report(key + " handler", callers ? "the caller's handler" : WordFor(action.sa_handler));
-  Report(key + " flags", action.sa_flags & ~kRestorer);
-  Report(key + " mask", BitsOf(action.sa_mask));
-}
-
-struct SeenAction {
-  std::string handler;
-  std::int64_t flags;
-  SignalSet mask;
-};
-
-SeenAction ActionOf(const Helper& helper, const std::string& key) {
-  return {helper.ReportedBytes(key + " handler"),
-          helper.Reported(key + " flags"),
-          {static_cast<std::uint64_t>(helper.Reported(key + " mask"))}};
-}
-
-std::string FlagNames(std::int64_t flags) {
-  static constexpr std::pair<std::int64_t, const char*> kNames[] = {
-      {SA_NOCLDSTOP, "SA_NOCLDSTOP"}, {SA_NOCLDWAIT, "SA_NOCLDWAIT"}, {SA_SIGINFO, "SA_SIGINFO"},
-      {SA_ONSTACK, "SA_ONSTACK"},     {SA_RESTART, "SA_RESTART"},     {SA_NODEFER, "SA_NODEFER"},
-      {SA_RESETHAND, "SA_RESETHAND"}};
-  std::vector<std::string> names;
-  for (const auto& [flag, name] : kNames) {
-    if ((flags & flag) != 0) names.emplace_back(name);
-  }
-  return names.empty() ? "no flags" : Join(names, "|");
-}
-
-void PrintTo(const SeenAction& action, std::ostream* out) {
-  *out << action.handler << " with " << FlagNames(action.flags) << ", sa_mask ";
-  if (action.mask.bits == 0) {
-    *out << "empty";
-  } else if (action.mask.Members().size() > 20) {
-    *out << "of " << action.mask.Members().size() << " signals";
-  } else {
-    *out << "with " << action.mask.Names();
-  }
-}
+// ---- my_signal ----------------------------------------------------------------------------------
 
 // That a signal is blocked during its own handler may be said twice. SA_SIGINFO and SA_ONSTACK
 // change nothing for such a handler, nor do flags about children for signals that tell of none.
@@ -94,8 +34,6 @@ MATCHER_P2(InstalledFor, signal, restart,
   const bool alone = (arg.mask.bits & ~SetOf({signal}).bits) == 0;
   return arg.handler == "the first handler" && restarts == (restart != 0) && stays && alone;
 }
-
-// ---- my_signal ----------------------------------------------------------------------------------
 
 HELPER(InstallsAHandler) {
   const auto signal = static_cast<int>(args.Int("signal"));
@@ -386,7 +324,7 @@ HELPER(CountsOverOwnActions) {
   const std::vector<int> counted = SignalsIn(args, "counted");
   std::vector<struct sigaction> before(counted.size());
   struct sigaction mine {};
-  mine.sa_sigaction = &ThirdHandler;
+  mine.sa_sigaction = &CallersHandler;
   mine.sa_mask = MaskOf(SignalsIn(args, "mask"));
   for (std::size_t i = 0; i < counted.size(); ++i) {
     mine.sa_flags = SA_SIGINFO | (i % 2 == 0 ? SA_NODEFER : SA_RESETHAND | SA_ONSTACK);
@@ -399,11 +337,6 @@ HELPER(CountsOverOwnActions) {
     Check(sigaction(counted[i], &before[i], nullptr), "sigaction");
   }
   return 0;
-}
-
-MATCHER_P2(IsTheCallersAction, flags, mask,
-           "the caller's handler with " + FlagNames(flags) + ", sa_mask with " + mask.Names()) {
-  return arg.handler == "the caller's handler" && arg.flags == flags && arg.mask == mask;
 }
 
 TEST_F(Install, PutsTheFormerActionBackWhole) {
