@@ -22,84 +22,84 @@ int NotYet(const Arguments&...) {
 // ---- 1. Install, catch, restore -----------------------------------------------------------------
 
 SigHandler my_signal(int signo, SigHandler handler, int restart) {
-  // TODO(you): signals.h, section 1.
+  // TODO(you): signals.h, section 1. struct sigaction has several members: who sets those that you do not?
   NotYet(signo, handler, restart);
   return SIG_ERR;
 }
 
 int count_start(int signo) {
-  // TODO(you): signals.h, section 1.
+  // TODO(you): signals.h, section 1. What may a handler share with the code that it interrupts?
   return NotYet(signo);
 }
 
 long count_get(int signo) {
-  // TODO(you): signals.h, section 1.
+  // TODO(you): signals.h, section 1. How do you know whether this signal is being counted?
   return NotYet(signo);
 }
 
 int count_stop(int signo) {
-  // TODO(you): signals.h, section 1.
+  // TODO(you): signals.h, section 1. An action is more than its handler: where did you keep the rest?
   return NotYet(signo);
 }
 
 // ---- 2. Masks and the pending table -------------------------------------------------------------
 
 int pending_row(char out[32]) {
-  // TODO(you): signals.h, section 2.
+  // TODO(you): signals.h, section 2. Sent, blocked, pending: which of these does sigpending(2) tell?
   return NotYet(out);
 }
 
 int mask_row(char out[32]) {
-  // TODO(you): signals.h, section 2.
+  // TODO(you): signals.h, section 2. How do you ask for the mask without changing it?
   return NotYet(out);
 }
 
 int set_row(const sigset_t* set, char out[32]) {
-  // TODO(you): signals.h, section 2.
+  // TODO(you): signals.h, section 2. Signals begin at 1: where does the row begin, and where does it end?
   return NotYet(set, out);
 }
 
 int with_blocked(const sigset_t* set, int (*fn)(void*), void* arg, sigset_t* still_pending) {
-  // TODO(you): signals.h, section 2.
+  // TODO(you): signals.h, section 2. Do you put back what you found, or what you expected?
   return NotYet(set, fn, arg, still_pending);
 }
 
 // ---- 3. What happens inside a handler -----------------------------------------------------------
 
 int nest_log(int outer, int also, const int* inside, std::size_t n, Ev* log, std::size_t cap) {
-  // TODO(you): signals.h, section 3.
+  // TODO(you): signals.h, section 3. Who may interrupt your handler, and what is then in the middle of being written?
   return NotYet(outer, also, inside, n, log, cap);
 }
 
 int deliveries(int signo, int times) {
-  // TODO(you): signals.h, section 3.
+  // TODO(you): signals.h, section 3. What does the kernel keep of a signal that comes again while it is blocked?
   return NotYet(signo, times);
 }
 
 int rt_order(const int* signos, const int* values, std::size_t n, int* out_values) {
-  // TODO(you): signals.h, section 3.
+  // TODO(you): signals.h, section 3. Several signals are pending: which is handed over first, and who interrupts whom?
   return NotYet(signos, values, n, out_values);
 }
 
 // ---- 4. Default actions and sending -------------------------------------------------------------
 
 int default_action(int signo, Act* out) {
-  // TODO(you): signals.h, section 4.
+  // TODO(you): signals.h, section 4. What does a child inherit that changes the answer?
   return NotYet(signo, out);
 }
 
 int describe_status(int wstatus, char* buf, std::size_t cap) {
-  // TODO(you): signals.h, section 4.
+  // TODO(you): signals.h, section 4. waitpid(2) lists the macros that open a wait status: which cases are there?
   return NotYet(wstatus, buf, cap);
 }
 
 int send_signal(pid_t pid, int signo) {
-  // TODO(you): signals.h, section 4.
+  // TODO(you): signals.h, section 4. Whom does kill(2) mean by 0, by -1, by other negative numbers?
   return NotYet(pid, signo);
 }
 
 int stop_group(pid_t pgid, int grace_ms) {
-  // TODO(you): signals.h, section 4.
+  // TODO(you): signals.h, section 4. Who wakes you when a child ends, and who when the time is over?
   return NotYet(pgid, grace_ms);
 }
 

@@ -425,7 +425,7 @@ int Watch(pid_t child, int signo, Act* out) {
   } else {
     // The kernel notes that a process goes on when it sends the signal, so there is no need to
     // wait.
-    const pid_t moved = waitpid(child, &status, WNOHANG | WCONTINUED);
+    const pid_t moved = Again([&] { return waitpid(child, &status, WNOHANG | WCONTINUED); });
     *out = moved == child ? Act::kCont : Act::kIgn;
     result = moved == -1 ? -1 : 0;
   }
@@ -499,7 +499,7 @@ std::int64_t NowNs() {
 // Takes the children of a group that have ended. True while others live.
 bool TakeEnded(pid_t pgid, int* count) {
   pid_t pid;
-  while ((pid = waitpid(-pgid, nullptr, WNOHANG)) > 0) ++*count;
+  while ((pid = Again([&] { return waitpid(-pgid, nullptr, WNOHANG); })) > 0) ++*count;
   return pid == 0;
 }
 
