@@ -22,7 +22,8 @@ int NotYet(const Arguments&...) {
 // ---- 1. Install, catch, restore -----------------------------------------------------------------
 
 SigHandler my_signal(int signo, SigHandler handler, int restart) {
-  // TODO(you): signals.h, section 1. struct sigaction has several members: who sets those that you do not?
+  // TODO(you): signals.h, section 1. struct sigaction has several members: who sets those that you
+  // do not?
   NotYet(signo, handler, restart);
   return SIG_ERR;
 }
@@ -38,14 +39,16 @@ long count_get(int signo) {
 }
 
 int count_stop(int signo) {
-  // TODO(you): signals.h, section 1. An action is more than its handler: where did you keep the rest?
+  // TODO(you): signals.h, section 1. An action is more than its handler: where did you keep the
+  // rest?
   return NotYet(signo);
 }
 
 // ---- 2. Masks and the pending table -------------------------------------------------------------
 
 int pending_row(char out[32]) {
-  // TODO(you): signals.h, section 2. Sent, blocked, pending: which of these does sigpending(2) tell?
+  // TODO(you): signals.h, section 2. Sent, blocked, pending: which of these does sigpending(2)
+  // tell?
   return NotYet(out);
 }
 
@@ -55,7 +58,8 @@ int mask_row(char out[32]) {
 }
 
 int set_row(const sigset_t* set, char out[32]) {
-  // TODO(you): signals.h, section 2. Signals begin at 1: where does the row begin, and where does it end?
+  // TODO(you): signals.h, section 2. Signals begin at 1: where does the row begin, and where does
+  // it end?
   return NotYet(set, out);
 }
 
@@ -67,17 +71,20 @@ int with_blocked(const sigset_t* set, int (*fn)(void*), void* arg, sigset_t* sti
 // ---- 3. What happens inside a handler -----------------------------------------------------------
 
 int nest_log(int outer, int also, const int* inside, std::size_t n, Ev* log, std::size_t cap) {
-  // TODO(you): signals.h, section 3. Who may interrupt your handler, and what is then in the middle of being written?
+  // TODO(you): signals.h, section 3. Who may interrupt your handler, and what is then in the middle
+  // of being written?
   return NotYet(outer, also, inside, n, log, cap);
 }
 
 int deliveries(int signo, int times) {
-  // TODO(you): signals.h, section 3. What does the kernel keep of a signal that comes again while it is blocked?
+  // TODO(you): signals.h, section 3. What does the kernel keep of a signal that comes again while
+  // it is blocked?
   return NotYet(signo, times);
 }
 
 int rt_order(const int* signos, const int* values, std::size_t n, int* out_values) {
-  // TODO(you): signals.h, section 3. Several signals are pending: which is handed over first, and who interrupts whom?
+  // TODO(you): signals.h, section 3. Several signals are pending: which is handed over first, and
+  // who interrupts whom?
   return NotYet(signos, values, n, out_values);
 }
 
@@ -89,7 +96,8 @@ int default_action(int signo, Act* out) {
 }
 
 int describe_status(int wstatus, char* buf, std::size_t cap) {
-  // TODO(you): signals.h, section 4. waitpid(2) lists the macros that open a wait status: which cases are there?
+  // TODO(you): signals.h, section 4. waitpid(2) lists the macros that open a wait status: which
+  // cases are there?
   return NotYet(wstatus, buf, cap);
 }
 
@@ -99,7 +107,8 @@ int send_signal(pid_t pid, int signo) {
 }
 
 int stop_group(pid_t pgid, int grace_ms) {
-  // TODO(you): signals.h, section 4. Who wakes you when a child ends, and who when the time is over?
+  // TODO(you): signals.h, section 4. Who wakes you when a child ends, and who when the time is
+  // over?
   return NotYet(pgid, grace_ms);
 }
 

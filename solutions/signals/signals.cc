@@ -379,8 +379,8 @@ bool DumpsCore(int signo) {
   const sigset_t set = Only(signo);
   sigprocmask(SIG_UNBLOCK, &set, nullptr);
   kill(getpid(), signo);
-  kill(getpid(),
-       SIGSTOP);  // It is still there: now the caller sees what signo does to a stopped one.
+  // Still there. Now the parent can look at what signo does to a process that is stopped.
+  kill(getpid(), SIGSTOP);
   _exit(0);
 }
 
@@ -423,8 +423,7 @@ int Watch(pid_t child, int signo, Act* out) {
   } else if (kill(child, signo) == -1) {
     result = -1;
   } else {
-    // The kernel notes that a process goes on when it sends the signal, so there is no need to
-    // wait.
+    // kill(2) itself makes a stopped process go on, so there is nothing to wait for.
     const pid_t moved = Again([&] { return waitpid(child, &status, WNOHANG | WCONTINUED); });
     *out = moved == child ? Act::kCont : Act::kIgn;
     result = moved == -1 ? -1 : 0;
