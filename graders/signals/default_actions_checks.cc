@@ -412,6 +412,40 @@ TEST_F(DefaultActions, AsksAGroupToEnd) {
       << "of a child outside of the group, which is for the caller to wait for";
 }
 
+// The last member ends in the moment before the caller begins to wait for it.
+HELPER(StopsAGroupOfOne) {
+  pid_t group = 0;
+  {
+    const Action handled(SIGTERM, &EndsAtLeisure);
+    group = Member(0, &SleepForEver);
+  }
+  STUDENT(stop_group)(group, -1);
+  EndGroup(group);
+  return 0;
+}
+
+TEST_F(DefaultActions, HearsOfAnEndJustBeforeItWaits) {
+  Sandbox box({.watch = {Family::kSignalSend, Family::kSignalWait, Family::kPoll}});
+  const int gate = HoldAtGate(box);
+  const int waits[] = {box.HoldBefore(Family::kSignalWait), box.HoldBefore(Family::kPoll)};
+  const auto begins_to_wait = [&] {
+    return std::ranges::any_of(waits, [&](int rule) { return !box.observer().Held(rule).empty(); });
+  };
+
+  Helper caller = box.Start("StopsAGroupOfOne");
+  EXPECT_TRUE(SomebodyComesTo(box, gate)) << "no SIGTERM came to the group";
+  // Whoever waits in another way sleeps by now.
+  EXPECT_TRUE(Comes(box, [&] { return begins_to_wait() || AtRest(box); }));
+  box.Release(gate);
+  const std::vector<Process> children = box.Children();
+  ASSERT_FALSE(children.empty());
+  EXPECT_TRUE(Ends(box, children[0].pid));
+  for (const int rule : waits) box.Release(rule);
+
+  EXPECT_THAT(caller.Wait(), Exited(0));
+  EXPECT_THAT(caller.call(), Returned(1)) << "the group has one member";
+}
+
 // One member ignores SIGTERM, one is stopped, one ends. That one has a child of its own in the
 // group, which ignores SIGTERM as well.
 HELPER(StopsAStubbornGroup) {
@@ -422,9 +456,8 @@ HELPER(StopsAStubbornGroup) {
   }
   const pid_t stopped = Member(group, &SleepForEver);
   Check(kill(stopped, SIGSTOP), "kill");
-  int status = 0;
-  while (waitpid(stopped, &status, WUNTRACED) == -1 && errno == EINTR) {
-  }
+  siginfo_t info;
+  Check(waitid(P_PID, static_cast<id_t>(stopped), &info, WSTOPPED | WNOWAIT), "waitid");
   PipeEnds ready = MakePipe();
   Member(group, [&] {
     const pid_t child = fork();

@@ -38,9 +38,10 @@ MATCHER_P2(InstalledFor, signal, restart,
 HELPER(InstallsAHandler) {
   const auto signal = static_cast<int>(args.Int("signal"));
   const Action mine(signal, SIG_IGN);
+  const auto restart = static_cast<int>(args.Int("restart"));
   const auto install = STUDENT(my_signal);
   PoisonStack();
-  install(signal, &Hears, static_cast<int>(args.Int("restart")));
+  install(signal, &Hears, restart);
   ReportAction("action", signal);
   for (int i = 0; i < 3; ++i) Check(kill(getpid(), signal), "kill");
   Report("heard", g_heard[signal]);

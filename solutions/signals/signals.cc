@@ -129,8 +129,8 @@ int NotYet(const Arguments&...) {
 // ---- 1. Install, catch, restore -----------------------------------------------------------------
 
 SigHandler my_signal(int signo, SigHandler handler, int restart) {
-  struct sigaction action =
-      {};  // All of it: a forgotten member would hold whatever the stack held.
+  // All of it: a member that is forgotten would hold what the stack held.
+  struct sigaction action = {};
   action.sa_handler = handler;
   sigemptyset(&action.sa_mask);
   // Without SA_RESETHAND the handler stays. sigaction's own default is not to restart; that of
