@@ -140,8 +140,8 @@ void SignalDuringRead(Sandbox& box, Helper& caller, int gate, int signal) {
 }
 
 TEST_F(Install, InterruptsOrRestartsACallThatWaits) {
+  Sandbox box({.watch = {Family::kSignalSend}});
   for (const int restart : {0, 1}) {
-    Sandbox box({.watch = {Family::kSignalSend}});
     const int signal = DrawSignals(1)[0];
     const int gate = HoldAtGate(box);
 
