@@ -495,7 +495,7 @@ TEST_F(DefaultActions, KillsWhatDoesNotEnd) {
     EXPECT_GE(TimeUntilKill(box).value_or(std::chrono::milliseconds(-1)).count(), grace)
         << "milliseconds from the call of stop_group() to its SIGKILL";
     const std::vector<Process> children = box.Children();
-    ASSERT_EQ(children.size(), 4U);
+    ASSERT_GE(children.size(), 4U);
     const auto status = [&](std::size_t i) {
       EXPECT_TRUE(Ends(box, children[i].pid));
       return WaitStatus{box.observer().process(children[i].pid).status.value_or(kNoStatus)};
