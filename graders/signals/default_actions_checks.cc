@@ -80,8 +80,8 @@ bool WasTried(const Sandbox& box, int signal) {
 
 void ExpectAction(const Sandbox& box, const Helper& caller, std::size_t nth, int signal) {
   EXPECT_THAT(caller.call(nth), Returned(0)) << "for " << SignalName(signal);
-  EXPECT_EQ(NameOf(caller.Reported("act " + std::to_string(signal))),
-            NameOf(static_cast<int>(ActOf(signal))))
+  EXPECT_THAT(NameOf(caller.Reported("act " + std::to_string(signal))),
+              IsText(NameOf(static_cast<int>(ActOf(signal)))))
       << "the default action of " << SignalName(signal);
   EXPECT_TRUE(WasTried(box, signal))
       << SignalName(signal) << " never reached a child of default_action().";
@@ -240,9 +240,9 @@ TEST_F(DefaultActions, WritesNoMoreThanThereIsRoomFor) {
           << "\"" << text << "\" into " << cap << " bytes";
     } else {
       EXPECT_THAT(caller.call(), Returned(text.size())) << "it just fits into " << cap << " bytes";
-      EXPECT_EQ(caller.ReportedBytes("text"), text + '\0');
+      EXPECT_THAT(caller.ReportedBytes("text"), IsText(text + '\0'));
     }
-    EXPECT_EQ(caller.ReportedBytes("behind"), std::string(16, '?'))
+    EXPECT_THAT(caller.ReportedBytes("behind"), IsText(std::string(16, '?')))
         << "what lies behind the " << cap << " bytes";
   }
 }
@@ -282,7 +282,7 @@ HELPER(SendsToItsChildren) {
   AwaitEnd(zombie);
   STUDENT(send_signal)(two, 0);
   STUDENT(send_signal)(zombie, 0);
-  STUDENT(send_signal)(one, signal);
+  if (STUDENT(send_signal)(one, signal) == 0) AwaitEnd(one);
   EndMember(zombie, SIGKILL);
   STUDENT(send_signal)(zombie, 0);
   STUDENT(send_signal)(zombie, signal);
@@ -345,7 +345,6 @@ TEST_F(DefaultActions, NeverSendsToMany) {
   Helper caller = box.Start("SendsToMany");
 
   EXPECT_THAT(caller.Wait(), Exited(0));
-  EXPECT_EQ(caller.process().calls.size(), 7U);
   for (const StudentCall& call : caller.process().calls) {
     EXPECT_THAT(call, FailedWith(EINVAL)) << "pid is 0, -1 or below";
   }
@@ -354,9 +353,11 @@ TEST_F(DefaultActions, NeverSendsToMany) {
 
 // ---- stop_group ---------------------------------------------------------------------------------
 
-// What is left when the student's function has done its work: nothing, or else it goes here.
+// What is left when the student's function has done its work: nothing, or else it goes here, by a
+// signal that tells who ended it.
 void EndGroup(pid_t group) {
-  kill(-group, SIGKILL);
+  kill(-group, SIGUSR2);
+  kill(-group, SIGCONT);
   while (waitpid(-group, nullptr, 0) > 0) {
   }
 }
@@ -471,17 +472,30 @@ HELPER(StopsAStubbornGroup) {
   return 0;
 }
 
-// When the student's function was entered, and when it first sent SIGKILL.
-std::optional<std::chrono::milliseconds> TimeUntilKill(const Sandbox& box) {
+struct Pause {
+  std::optional<std::chrono::milliseconds> time;
+};
+
+void PrintTo(const Pause& pause, std::ostream* out) {
+  if (pause.time) *out << pause.time->count() << " ms pass";
+  if (!pause.time) *out << "no SIGKILL is sent";
+}
+
+MATCHER_P(IsAtLeast, ms, "at least " + std::to_string(ms) + " ms pass") {
+  return arg.time && arg.time->count() >= ms;
+}
+
+// From the call of the student's function to its first SIGKILL.
+Pause TimeUntilKill(const Sandbox& box) {
   Clock::time_point entered;
   for (const Event& event : box.events()) {
     if (event.kind == Event::Kind::kEnter) entered = event.at;
     if (event.family == Family::kSignalSend && event.function == "stop_group" &&
         event.args[1] == SIGKILL) {
-      return std::chrono::duration_cast<std::chrono::milliseconds>(event.at - entered);
+      return {std::chrono::duration_cast<std::chrono::milliseconds>(event.at - entered)};
     }
   }
-  return std::nullopt;
+  return {};
 }
 
 TEST_F(DefaultActions, KillsWhatDoesNotEnd) {
@@ -492,8 +506,8 @@ TEST_F(DefaultActions, KillsWhatDoesNotEnd) {
 
     EXPECT_THAT(caller.Wait(), Exited(0));
     EXPECT_THAT(caller.call(), Returned(3)) << "three members are children of the caller";
-    EXPECT_GE(TimeUntilKill(box).value_or(std::chrono::milliseconds(-1)).count(), grace)
-        << "milliseconds from the call of stop_group() to its SIGKILL";
+    EXPECT_THAT(TimeUntilKill(box), IsAtLeast(grace))
+        << "before stop_group() sends SIGKILL; the grace period begins with SIGTERM";
     const std::vector<Process> children = box.Children();
     ASSERT_GE(children.size(), 4U);
     const auto status = [&](std::size_t i) {
@@ -566,7 +580,6 @@ TEST_F(DefaultActions, ReportsWhatCannotBe) {
 
   Helper caller = box.Start("AsksForWhatIsNot");
   EXPECT_THAT(caller.Wait(), Exited(0));
-  EXPECT_EQ(caller.process().calls.size(), 2 * BadSignals().size() + 3);
   for (const StudentCall& call : caller.process().calls) {
     EXPECT_THAT(call, FailedWith(EINVAL))
         << "a signal that does not exist, a null pointer, or no wait status";

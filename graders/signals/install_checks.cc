@@ -60,7 +60,7 @@ TEST_F(Install, InstallsTheActionThatWasAskedFor) {
         << "The kernel does not know of a handler for " << SignalName(signal) << ".";
     EXPECT_THAT(ActionOf(caller, "action"), InstalledFor(signal, restart))
         << "after my_signal(" << SignalName(signal) << ", handler, " << restart << ")";
-    EXPECT_EQ(caller.Reported("heard"), 3)
+    EXPECT_THAT(Times{caller.Reported("heard")}, Happens(3))
         << SignalName(signal) << " was sent three times, and the handler stays installed.";
   }
 }
@@ -86,8 +86,9 @@ TEST_F(Install, ReturnsTheFormerHandler) {
   Helper caller = box.Start("InstallsOneAfterTheOther", {{"signal", signal}});
 
   EXPECT_THAT(caller.Wait(), Exited(0));
-  EXPECT_EQ(caller.ReportedBytes("former"),
-            "the second handler; the first handler; SIG_IGN; the second handler; SIG_DFL; ")
+  EXPECT_THAT(caller.ReportedBytes("former"),
+              IsText("the second handler; the first handler; SIG_IGN; the second handler; "
+                     "SIG_DFL; "))
       << "what my_signal() returned while five actions were installed one after the other: the "
          "first handler, SIG_IGN, the second handler, SIG_DFL, the first handler";
   EXPECT_TRUE(caller.call(1).after.signals.ignored.Has(signal))
@@ -95,6 +96,11 @@ TEST_F(Install, ReturnsTheFormerHandler) {
   const SignalState after = caller.call(3).after.signals;
   EXPECT_FALSE(after.ignored.Has(signal) || after.caught.Has(signal))
       << "After my_signal(" << SignalName(signal) << ", SIG_DFL, 1) it has another action.";
+}
+
+std::string ErrorOf(const Helper& helper, const std::string& key) {
+  const auto error = static_cast<int>(helper.Reported(key));
+  return error == 0 ? "no error" : ErrnoName(error);
 }
 
 // ---- A call that waits, and a signal ------------------------------------------------------------
@@ -148,8 +154,9 @@ TEST_F(Install, InterruptsOrRestartsACallThatWaits) {
     Helper caller = box.Start("WaitsWithAHandler", {{"signal", signal}, {"restart", restart}});
     SignalDuringRead(box, caller, gate, signal);
 
-    EXPECT_EQ(caller.Reported("heard"), 1) << "The handler runs once in any case.";
-    EXPECT_EQ(ErrnoName(static_cast<int>(caller.Reported("error"))), restart != 0 ? "0" : "EINTR")
+    EXPECT_THAT(Times{caller.Reported("heard")}, Happens(1))
+        << "The handler runs once in any case.";
+    EXPECT_THAT(ErrorOf(caller, "error"), IsText(restart != 0 ? "no error" : "EINTR"))
         << "of a read() that waited when " << SignalName(signal) << " came; restart was "
         << restart;
   }
@@ -163,9 +170,9 @@ TEST_F(Install, LetsCallsGoOnWhileItCounts) {
   Helper caller = box.Start("WaitsAndCounts", {{"signal", signal}});
   SignalDuringRead(box, caller, gate, signal);
 
-  EXPECT_EQ(ErrnoName(static_cast<int>(caller.Reported("error"))), "0")
+  EXPECT_THAT(ErrorOf(caller, "error"), IsText("no error"))
       << "of a read() that waited when the counted " << SignalName(signal) << " came";
-  EXPECT_EQ(caller.Reported("count"), 1);
+  EXPECT_THAT(Times{caller.Reported("count")}, Happens(1));
 }
 
 // ---- Counting -----------------------------------------------------------------------------------
@@ -203,14 +210,16 @@ TEST_F(Install, CountsEachSignalByItself) {
   EXPECT_THAT(caller.Wait(), Exited(0));
   for (const int signal : counted) {
     const std::string key = std::to_string(signal);
-    EXPECT_EQ(Arrivals(box, caller, signal), sent[signal]) << "deliveries seen by the kernel";
-    EXPECT_EQ(caller.Reported("first " + key), sent[signal])
+    EXPECT_THAT(Times{Arrivals(box, caller, signal)}, Happens(sent[signal]))
+        << "deliveries seen by the kernel";
+    EXPECT_THAT(Times{caller.Reported("first " + key)}, Happens(sent[signal]))
         << "count_get(" << SignalName(signal) << "), while " << NamesOf(counted)
         << " are being counted";
-    EXPECT_EQ(caller.Reported("again " + key), sent[signal])
+    EXPECT_THAT(Times{caller.Reported("again " + key)}, Happens(sent[signal]))
         << "count_get(" << SignalName(signal) << ") once more: asking changes nothing";
   }
-  EXPECT_EQ(caller.Reported("anew"), 0) << "count_get() after count_stop() and count_start()";
+  EXPECT_THAT(Times{caller.Reported("anew")}, Happens(0))
+      << "count_get() after count_stop() and count_start()";
 }
 
 // ---- A handler may come at any moment -----------------------------------------------------------
@@ -286,7 +295,7 @@ TEST_F(Install, CountsInTheMiddleOfAnything) {
   EXPECT_THAT(caller.Wait(), Exited(0))
       << SignalName(signal) << " came while the caller was inside malloc(), which holds a lock "
       << "then. See signal-safety(7) for what a handler may call.";
-  EXPECT_EQ(caller.Reported("count"), 1);
+  EXPECT_THAT(Times{caller.Reported("count")}, Happens(1));
   EXPECT_THAT(caller.output() + caller.errors(), IsText("")) << "written by the handler";
 }
 
@@ -312,8 +321,7 @@ TEST_F(Install, KeepsErrnoInTheHandler) {
 
   EXPECT_THAT(caller.Wait(), Exited(0));
   for (const int signal : counted) {
-    const auto seen = static_cast<int>(caller.Reported("errno " + std::to_string(signal)));
-    EXPECT_EQ(ErrnoName(seen), ErrnoName(error))
+    EXPECT_THAT(ErrorOf(caller, "errno " + std::to_string(signal)), IsText(ErrnoName(error)))
         << "errno of the code that the counted " << SignalName(signal) << " interrupted";
   }
 }

@@ -203,7 +203,7 @@ TEST_F(Masks, BlocksTheSetBesideWhatWasBlocked) {
   Helper caller = box.Start("BlocksSome", {{"own", AsArgument(own)}, {"set", AsArgument(set)}});
 
   EXPECT_THAT(caller.Wait(), Exited(0));
-  EXPECT_EQ(caller.Reported("runs"), 1) << "how often fn ran";
+  EXPECT_THAT(Times{caller.Reported("runs")}, Happens(1)) << "how often fn ran";
   EXPECT_THAT(caller.call("mask_row").before.signals.blocked, IsSet(SetOf(both)))
       << "blocked in fn, for the kernel: the caller blocks " << NamesOf(own)
       << ", and the set holds " << NamesOf(set);
@@ -245,12 +245,13 @@ TEST_F(Masks, DeliversBeforeItReturns) {
   EXPECT_THAT(caller.Wait(), Exited(0));
   for (const int signal : signals) {
     const std::string key = std::to_string(signal);
-    EXPECT_EQ(caller.Reported("inside " + key), 0)
+    EXPECT_THAT(Times{caller.Reported("inside " + key)}, Happens(0))
         << SignalName(signal) << " is in the set, and its handler ran while fn did.";
-    EXPECT_EQ(caller.Reported("after " + key), 1)
+    EXPECT_THAT(Times{caller.Reported("after " + key)}, Happens(1))
         << SignalName(signal) << " came while fn ran: its handler should have run when "
         << "with_blocked() has returned.";
-    EXPECT_EQ(Arrivals(box, caller, signal), 1) << "deliveries seen by the kernel";
+    EXPECT_THAT(Times{Arrivals(box, caller, signal)}, Happens(1))
+        << "deliveries seen by the kernel";
   }
 }
 
@@ -314,11 +315,12 @@ TEST_F(Masks, KeepsWhatTheCallerHadBlocked) {
   Helper caller = box.Start("BlocksInsideAndOutside", {{"signals", AsArgument(drawn)}});
 
   EXPECT_THAT(caller.Wait(), Exited(0));
-  EXPECT_EQ(Arrivals(box, caller, drawn[0]), 0)
+  EXPECT_THAT(Times{Arrivals(box, caller, drawn[0])}, Happens(0))
       << "deliveries of " << own << ", seen by the kernel";
-  EXPECT_EQ(caller.Reported("own"), 0)
+  EXPECT_THAT(Times{caller.Reported("own")}, Happens(0))
       << "The caller blocks " << own << ", and yet its handler has run.";
-  EXPECT_EQ(caller.Reported("other"), 1) << "runs of the handler of " << SignalName(drawn[1]);
+  EXPECT_THAT(Times{caller.Reported("other")}, Happens(1))
+      << "runs of the handler of " << SignalName(drawn[1]);
   const StudentCall outer = caller.call(0);
   EXPECT_THAT(outer.after.signals.blocked, IsSet(SetOf({drawn[0]}))) << "blocked afterwards";
   EXPECT_TRUE(outer.after.signals.pending.Has(drawn[0]))
@@ -416,7 +418,7 @@ TEST_F(Masks, RefusesNullPointers) {
     EXPECT_THAT(caller.call(i), FailedWith(EINVAL)) << "with a null pointer";
     EXPECT_THAT(LeftBehind(box, caller.call(i)), NothingLeftBehind());
   }
-  EXPECT_EQ(caller.Reported("runs"), 0) << "fn ran although the set is null";
+  EXPECT_THAT(Times{caller.Reported("runs")}, Happens(0)) << "fn ran although the set is null";
 }
 
 TEST_F(Masks, LeavesTheMaskAsFound) {

@@ -87,6 +87,20 @@ inline std::string RowOf(const SignalSet& set) {
   return row;
 }
 
+// How often something happened.
+struct Times {
+  std::int64_t n;
+};
+
+inline std::string InWords(std::int64_t n) {
+  if (n < 0) return "nobody knows how often";
+  return n == 0 ? "never" : n == 1 ? "once" : std::to_string(n) + " times";
+}
+
+inline void PrintTo(const Times& times, std::ostream* out) { *out << InWords(times.n); }
+
+MATCHER_P(Happens, n, InWords(n)) { return arg.n == static_cast<std::int64_t>(n); }
+
 // How often a signal reached a process.
 inline std::int64_t Arrivals(const Sandbox& box, const Helper& helper, int signal) {
   return std::ranges::count_if(box.events(), [&](const Event& event) {
