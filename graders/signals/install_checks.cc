@@ -314,7 +314,7 @@ HELPER(CountsWithAnErrno) {
 TEST_F(Install, KeepsErrnoInTheHandler) {
   Sandbox box;
   const std::vector<int> counted = {DrawSignals(1)[0], DrawRealTime(1)[0], SIGCHLD};
-  const auto error = static_cast<int>(RandomInt(1, 30));
+  const auto error = static_cast<int>(RandomInt(97, 115));
 
   Helper caller =
       box.Start("CountsWithAnErrno", {{"counted", AsArgument(counted)}, {"errno", error}});
