@@ -6,15 +6,13 @@
 //   }
 //
 // These rules hold for every function:
-//  - Success is 0 or a count, failure is -1 with errno. Nothing is printed, no exception leaves,
-//  and
+//  - Success is 0 or a count, failure is -1 with errno. Nothing is printed, no exception leaves.
 //    errno is that of the call that failed first, whatever the clean-up did after it.
 //  - Every system call may fail. Whether you succeed or fail, leave behind no descriptor that you
 //    opened, no child that nobody waited for, no changed signal action (handler, flags and mask of
 //    the action), no changed signal mask, no pending signal of your making and no running timer.
-//  - A handler of yours makes only calls that signal-safety(7) lists, touches only lock-free
-//  atomics
-//    and volatile sig_atomic_t, and keeps errno. It neither waits nor exits.
+//  - A handler of yours makes only calls that signal-safety(7) lists, and touches only volatile
+//    sig_atomic_t and lock-free atomics. It keeps errno. It neither waits nor exits.
 //  - No sleep and no busy loop: let the kernel wake you. A signal that comes just before you begin
 //    to wait is not lost. A call interrupted by a signal that is none of your business is made
 //    again, with the rest of its time.
