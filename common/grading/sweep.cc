@@ -126,6 +126,11 @@ std::string RideOutStorm(const std::string& helper, const SandboxOptions& option
   return "";
 }
 
+void ExpectSound(const std::string& helper, const SandboxOptions& options) {
+  for (const std::string& fault : SweepErrors(helper, options)) ADD_FAILURE() << fault;
+  EXPECT_EQ(RideOutStorm(helper, options), "") << "in a storm of signals";
+}
+
 std::vector<std::string> SweepErrors(const std::string& helper, const SandboxOptions& options) {
   std::vector<Point> points;
   {
