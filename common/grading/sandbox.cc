@@ -195,6 +195,10 @@ int Sandbox::HoldBefore(Family family, int nth) {
   return AddRule({.family = family, .nth = nth, .hold = true, .before = true});
 }
 
+int Sandbox::HoldAfter(Family family, int nth) {
+  return AddRule({.family = family, .nth = nth, .hold = true, .after = true});
+}
+
 std::vector<SysvObject> Sandbox::SysvObjects() const {
   if (!Session::Get().confine) return {};
   return nlohmann::json::parse(box_->Ask(kSysvQuestion)).get<std::vector<SysvObject>>();
