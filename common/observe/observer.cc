@@ -7,6 +7,7 @@
 
 #include "common/observe/call_details.h"
 #include "common/observe/proc.h"
+#include "common/observe/semaphore_calls.h"
 #include "common/sandbox/protocol.h"
 
 namespace ipclab {
@@ -145,6 +146,10 @@ Entry Observer::OnEntry(pid_t tid, const CallInfo& call) {
   }
   if (event.family == Family::kOpen || event.family == Family::kExec) {
     event.detail = PathOf(tid, call);
+  }
+  if (event.family == Family::kSemaphores) {
+    event.detail = DescribeSemaphoreCall(tid, call.number, call.args);
+    event.time_limit = SemaphoreTimeLimit(tid, call.number, call.args);
   }
   if (Process* const process = Owner(tid); process != nullptr) {
     if (StudentCall* const current = OpenCall(process->calls)) current->made_calls = true;
