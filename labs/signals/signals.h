@@ -7,14 +7,12 @@
 //
 // These rules hold for every function:
 //  - Success is 0 or a count, failure is -1 with errno. Nothing is printed, no exception leaves,
-//  and
-//    errno is that of the call that failed first, whatever the clean-up did after it.
+//    and errno is that of the call that failed first, whatever the clean-up did after it.
 //  - Every system call may fail. Whether you succeed or fail, leave behind no descriptor that you
 //    opened, no child that nobody waited for, no changed signal action (handler, flags and mask of
 //    the action), no changed signal mask, no pending signal of your making and no running timer.
 //  - A handler of yours makes only calls that signal-safety(7) lists, touches only lock-free
-//  atomics
-//    and volatile sig_atomic_t, and keeps errno. It neither waits nor exits.
+//    atomics and volatile sig_atomic_t, and keeps errno. It neither waits nor exits.
 //  - No sleep and no busy loop: let the kernel wake you. A signal that comes just before you begin
 //    to wait is not lost. A call interrupted by a signal that is none of your business is made
 //    again, with the rest of its time.
@@ -80,8 +78,8 @@ struct Ev {
 // Sends itself `outer`, whose handler blocks `also` (0: nothing) while it runs and, in its first
 // run, sends its own process each signal of inside[0..n) in turn. Records in log[0..cap) when the
 // handler of each of these signals begins and ends. Returns the number of records, once none of
-// these signals is pending any more. The caller blocks none of them. No signal is handled by its
-// former action meanwhile.
+// these signals is pending any more. The handlers of the others block nothing but their own signal.
+// The caller blocks none of them. No signal is handled by its former action meanwhile.
 // Errors: EINVAL a signal that does not exist or cannot be caught, log or (with n > 0) inside null
 //         ENOBUFS more than `cap` records; log[0..cap) then holds the first
 int nest_log(int outer, int also, const int* inside, std::size_t n, Ev* log, std::size_t cap);
