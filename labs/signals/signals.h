@@ -106,11 +106,11 @@ enum class Act { kTerm, kCore, kStop, kIgn, kCont };
 // Errors: EINVAL, also when out is null; those of fork.
 int default_action(int signo, Act* out);
 
-// Describes a wait status (29 may be SIGIO or SIGPOLL, which are one): "exit 3", "killed by
-// SIGTERM", "killed by SIGQUIT (core)" when WCOREDUMP says so, "stopped by SIGTSTP", "continued".
-// Real-time signals are "SIGRTMIN" and "SIGRTMIN+1" to "SIGRTMIN+30". Returns the length without
-// the NUL. Errors: ERANGE text and NUL do not fit into cap bytes; EINVAL buf is null, or no wait
-// status. waitpid(2), sigabbrev_np(3)
+// Describes a wait status: "exit 3", "killed by SIGTERM", "killed by SIGQUIT (core)" when
+// WCOREDUMP says so, "stopped by SIGTSTP", "continued". 29 may be SIGIO or SIGPOLL; real-time
+// signals are "SIGRTMIN" and "SIGRTMIN+1" to "SIGRTMIN+30". Returns the length without the NUL.
+// Errors: ERANGE text and NUL do not fit into cap bytes; EINVAL buf is null, or no wait status.
+// waitpid(2), sigabbrev_np(3)
 int describe_status(int wstatus, char* buf, std::size_t cap);
 
 // Sends `signo` to the one process `pid`; 0 only asks whether that would be possible. Returns 0.
