@@ -8,8 +8,12 @@
 #define IPCLAB_GRADERS_FIFO_EXPECTATIONS_H_
 
 #include <signal.h>
+#include <sys/stat.h>
 
+#include <cstdio>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/grading/outcomes.h"
@@ -17,23 +21,56 @@
 
 namespace ipclab {
 
-// Puts something new into the box's work directory and returns its name, which is drawn at random:
-// "fifo", "file" (with some content), "directory", "link to fifo" or "dangling link". The helper
-// is in fifo_make_checks.cc.
-inline std::string Put(Sandbox& box, const std::string& kind, int mode = 0600) {
+// The kinds of things that a name may stand for and are no FIFO, and how each of them looks.
+inline const std::vector<std::pair<std::string, std::string>> kNoFifos = {
+    {"file", "a file of 10 bytes"},
+    {"directory", "a directory"},
+    {"link", "a link"},  // To a FIFO.
+    {"dangling", "a link"}};
+
+// Puts into the box's work directory NAME.fifo and NAME.KIND for each kind of kNoFifos, and returns
+// NAME, which is drawn at random. The helper is in fifo_make_checks.cc.
+inline std::string PutOneOfEach(Sandbox& box, int mode = 0600) {
+  const std::string name = RandomWord(8);
+  Helper puts = box.Start("PutsOneOfEach", {{"name", name}, {"mode", mode}});
+  if (puts.Wait().code != 0) throw GraderError("the names could not be made");
+  return name;
+}
+
+inline std::string PutFifo(Sandbox& box) {
   const std::string path = RandomWord(8);
-  Helper puts = box.Start("Puts", {{"kind", kind}, {"path", path}, {"mode", mode}});
-  if (puts.Wait().code != 0) throw GraderError("there is no " + kind);
+  Helper puts = box.Start("PutsFifo", {{"path", path}});
+  if (puts.Wait().code != 0) throw GraderError("the FIFO could not be made");
   return path;
 }
 
-inline std::string PutFifo(Sandbox& box) { return Put(box, "fifo"); }
+inline TreeEntry EntryAt(const Sandbox& box, const std::string& path) {
+  for (const TreeEntry& entry : box.Names()) {
+    if (entry.path == "/tmp/" + path) return entry;
+  }
+  return {};
+}
 
-// As another process finds it: "a FIFO with mode 0600", "a file of 12 bytes", "nothing".
-inline std::string WhatIsAt(Sandbox& box, const std::string& path) {
-  Helper looks = box.Start("LooksAt", {{"path", path}});
-  looks.Wait();
-  return looks.ReportedBytes("there");
+// What there is in the work directory, seen from outside the box: "a FIFO with mode 0600", "a file
+// of 10 bytes", "nothing".
+inline std::string WhatIsAt(const Sandbox& box, const std::string& path) {
+  const TreeEntry entry = EntryAt(box, path);
+  char mode[8];
+  std::snprintf(mode, sizeof(mode), "%04o", static_cast<unsigned>(entry.permissions));
+  switch (entry.type & S_IFMT) {
+    case 0:
+      return "nothing";
+    case S_IFIFO:
+      return std::string("a FIFO with mode ") + mode;
+    case S_IFREG:
+      return "a file of " + std::to_string(entry.size) + " bytes";
+    case S_IFDIR:
+      return "a directory";
+    case S_IFLNK:
+      return "a link";
+    default:
+      return "something else";
+  }
 }
 
 inline bool IsAt(const Event& event, const std::string& path) {
@@ -59,14 +96,43 @@ inline std::size_t BytesInto(const Sandbox& box, const std::string& path) {
   return bytes;
 }
 
-// How often SIGPIPE reached a process.
-inline int SigpipesDelivered(const Sandbox& box) {
-  int count = 0;
-  for (const Event& event : box.events()) {
-    count += event.kind == Event::Kind::kSignal && event.status == SIGPIPE ? 1 : 0;
-  }
-  return count;
+// "fifo_drain() returned 0", "was killed by SIGPIPE".
+inline std::string WhatBecameOf(const Helper& helper) {
+  const auto& calls = helper.process().calls;
+  if (!calls.empty() && calls.back().returned) return DescribeCall(calls.back());
+  const std::optional<int> status = helper.process().status;
+  return status ? "it " + DescribeStatus(*status) : "it has not come so far";
 }
+
+// True if everybody sleeps and the helper's call has not returned.
+[[nodiscard]] inline testing::AssertionResult StillWaits(Sandbox& box, const Helper& helper) {
+  const testing::AssertionResult rest = ComesToRest(box);
+  if (!rest) return rest;
+  const auto& calls = helper.process().calls;
+  if (helper.process().alive && !calls.empty() && !calls.back().returned) {
+    return testing::AssertionSuccess();
+  }
+  return testing::AssertionFailure() << WhatBecameOf(helper);
+}
+
+// Somebody who could still come. While he stands by, a box in which all others sleep is at rest and
+// no deadlock; once he has left, whoever sleeps for good is found. The box must watch
+// Family::kSignalSend. The helper is in fifo_make_checks.cc.
+class Bystander {
+ public:
+  explicit Bystander(Sandbox& box) : box_(box), gate_(HoldAtGate(box)) {
+    box.Start("StandsBy");
+    if (!box.WaitUntilHeld(gate_)) throw GraderError("nobody stands by: " + box.failure());
+  }
+  void Leave() { box_.Release(gate_); }
+
+ private:
+  Sandbox& box_;
+  const int gate_;
+};
+
+// In practice mode helpers may have the capabilities of root, for whom modes of files mean nothing.
+inline bool ModesCount() { return Session::Get().confine; }
 
 }  // namespace ipclab
 

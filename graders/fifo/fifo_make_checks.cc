@@ -6,8 +6,9 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <string_view>
+#include <sstream>
 
+#include "common/base/text.h"
 #include "common/grading/around.h"
 #include "graders/fifo/expectations.h"
 #include "labs/fifo/fifo.h"
@@ -35,82 +36,58 @@ class Umask {
   const mode_t old_;
 };
 
-constexpr std::string_view kContent = "not yours\n";
-
-void PutHere(const std::string& kind, const std::string& path, mode_t mode) {
+HELPER(PutsOneOfEach) {
+  const std::string name = args.Bytes("name");
+  const auto mode = static_cast<mode_t>(args.Int("mode"));
   const Umask none(0);
-  if (kind == "fifo") {
-    Check(mkfifo(path.c_str(), mode), "mkfifo");
-  } else if (kind == "file") {
-    const Fd file(Check(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL, mode), "open"));
-    WriteHere(file.get(), kContent);
-  } else if (kind == "directory") {
-    Check(mkdir(path.c_str(), mode), "mkdir");
-  } else {
-    const std::string aim = path + ".aim";
-    if (kind == "link to fifo") PutHere("fifo", aim, mode);
-    Check(symlink(aim.c_str(), path.c_str()), "symlink");
-  }
-}
-
-std::string Described(const std::string& path) {
-  struct stat about {};
-  if (lstat(path.c_str(), &about) == -1) return errno == ENOENT ? "nothing" : "out of sight";
-  switch (about.st_mode & S_IFMT) {
-    case S_IFIFO: {
-      char mode[16];
-      std::snprintf(mode, sizeof(mode), "%04o", static_cast<unsigned>(about.st_mode & 07777));
-      return std::string("a FIFO with mode ") + mode;
-    }
-    case S_IFREG:
-      return "a file of " + std::to_string(about.st_size) + " bytes";
-    case S_IFDIR:
-      return "a directory";
-    case S_IFLNK:
-      return "a link";
-    default:
-      return "something else";
-  }
-}
-
-HELPER(Puts) {
-  PutHere(args.Bytes("kind"), args.Bytes("path"), static_cast<mode_t>(args.Int("mode")));
+  Check(mkfifo((name + ".fifo").c_str(), mode), "mkfifo");
+  const Fd file(Check(open((name + ".file").c_str(), O_WRONLY | O_CREAT | O_EXCL, mode), "open"));
+  WriteHere(file.get(), "not yours\n");
+  Check(mkdir((name + ".directory").c_str(), mode), "mkdir");
+  Check(symlink((name + ".fifo").c_str(), (name + ".link").c_str()), "symlink");
+  Check(symlink((name + ".aim").c_str(), (name + ".dangling").c_str()), "symlink");
   return 0;
 }
 
-HELPER(LooksAt) {
-  Report("there", Described(args.Bytes("path")));
+HELPER(PutsFifo) {
+  Check(mkfifo(args.Bytes("path").c_str(), 0600), "mkfifo");
   return 0;
 }
 
-std::int64_t InodeOf(const std::string& path) {
-  struct stat about {};
-  return lstat(path.c_str(), &about) == 0 ? static_cast<std::int64_t>(about.st_ino) : 0;
+HELPER(StandsBy) {
+  Gate();
+  return 0;
+}
+
+// One call for each line of `paths`.
+std::vector<std::string> Paths(const Args& args) {
+  std::istringstream lines(args.Bytes("paths"));
+  std::vector<std::string> paths;
+  for (std::string line; std::getline(lines, line);) paths.push_back(line);
+  return paths;
 }
 
 HELPER(MakesFifo) {
-  const std::string path = args.Bytes("path");
   const auto given = static_cast<mode_t>(args.Int("umask", 022));
   const Umask mask(given);
-  const std::int64_t before = InodeOf(path);
-  STUDENT(fifo_make)(path.c_str(), static_cast<mode_t>(args.Int("mode", 0600)));
-  Report("same", InodeOf(path) == before ? 1 : 0);
-  const mode_t after = umask(given);
-  Report("umask_kept", after == given ? 1 : 0);
+  for (const std::string& path : Paths(args)) {
+    STUDENT(fifo_make)(path.c_str(), static_cast<mode_t>(args.Int("mode", 0600)));
+  }
+  Report("umask_kept", umask(given) == given ? 1 : 0);
   return 0;
 }
 
 HELPER(AsksForFifo) {
-  STUDENT(fifo_is)(args.Bytes("path").c_str());
+  for (const std::string& path : Paths(args)) STUDENT(fifo_is)(path.c_str());
   return 0;
 }
 
 HELPER(RemovesFifo) {
-  STUDENT(fifo_remove)(args.Bytes("path").c_str());
+  for (const std::string& path : Paths(args)) STUDENT(fifo_remove)(path.c_str());
   return 0;
 }
 
-// Everything that the exercise offers, on a FIFO that is there and on the way to one that is not.
+// Everything that the exercise offers, on a FIFO that is there and on one that is not.
 HELPER(DoesItAll) {
   const std::string there = args.Bytes("there");
   const std::string other = there + ".other";
@@ -132,18 +109,32 @@ HELPER(WaitsToWrite) {
 
 // ---- Checks -------------------------------------------------------------------------------------
 
-// One call of one function, in a process of its own.
-StudentCall CallOf(Sandbox& box, const std::string& helper, const std::string& path) {
-  Helper caller = box.Start(helper, {{"path", path}});
+// One process calls a function for each of the paths.
+std::vector<StudentCall> CallsFor(Sandbox& box, const std::string& helper,
+                                  const std::vector<std::string>& paths) {
+  Helper caller = box.Start(helper, {{"paths", Join(paths, "\n")}});
   EXPECT_THAT(caller.Wait(), Exited(0));
-  return caller.call();
+  std::vector<StudentCall> calls = caller.process().calls;
+  calls.resize(paths.size());
+  return calls;
+}
+
+StudentCall CallFor(Sandbox& box, const std::string& helper, const std::string& path) {
+  return CallsFor(box, helper, {path}).front();
+}
+
+// NAME.KIND for each kind of kNoFifos.
+std::vector<std::string> NoFifos(const std::string& name) {
+  std::vector<std::string> paths;
+  for (const auto& [kind, look] : kNoFifos) paths.push_back(name + "." + kind);
+  return paths;
 }
 
 TEST_F(FifoMake, MakesAFifo) {
   Sandbox box;
   const std::string path = RandomWord(8);
 
-  EXPECT_THAT(CallOf(box, "MakesFifo", path), Returned(0));
+  EXPECT_THAT(CallFor(box, "MakesFifo", path), Returned(0));
 
   EXPECT_THAT(WhatIsAt(box, path), IsText("a FIFO with mode 0600"));
 }
@@ -165,7 +156,7 @@ TEST_F(FifoMake, SetsExactlyTheMode) {
     std::snprintf(with, sizeof(with), "with the umask %04o", static_cast<unsigned>(row.umask));
 
     Helper maker =
-        box.Start("MakesFifo", {{"path", path}, {"umask", row.umask}, {"mode", row.mode}});
+        box.Start("MakesFifo", {{"paths", path}, {"umask", row.umask}, {"mode", row.mode}});
 
     EXPECT_THAT(maker.Wait(), Exited(0));
     EXPECT_THAT(maker.call(), Returned(0)) << with;
@@ -175,39 +166,36 @@ TEST_F(FifoMake, SetsExactlyTheMode) {
   for (const Event& event : box.Calls(Family::kMode)) {
     const bool of_caller = box.observer().process(event.pid).helper;
     EXPECT_FALSE(of_caller && event.number == SYS_umask)
-        << "fifo_make() calls umask(): until it sets it back, every file that another thread of "
+        << "fifo_make() calls umask(): until it is set back, every file that another thread of "
            "the caller makes gets other permissions";
   }
 }
 
 TEST_F(FifoMake, KeepsAFifoThatIsThere) {
   Sandbox box;
-  const std::string path = Put(box, "fifo", 0640);
+  const std::string path = PutOneOfEach(box, 0640) + ".fifo";
+  const ino_t before = EntryAt(box, path).inode;
 
-  Helper maker = box.Start("MakesFifo", {{"path", path}, {"mode", 0606}});
+  Helper maker = box.Start("MakesFifo", {{"paths", path}, {"mode", 0606}});
 
   EXPECT_THAT(maker.Wait(), Exited(0));
   EXPECT_THAT(maker.call(), Returned(1)) << "a FIFO was there already";
-  EXPECT_TRUE(maker.Reported("same") == 1) << "the FIFO was replaced by another one";
+  EXPECT_TRUE(EntryAt(box, path).inode == before) << "the FIFO was replaced by another one";
   EXPECT_THAT(WhatIsAt(box, path), IsText("a FIFO with mode 0640"));
 }
 
 TEST_F(FifoMake, RefusesWhatIsInTheWay) {
   Sandbox box;
-  const std::pair<const char*, const char*> rows[] = {{"file", "a file of 10 bytes"},
-                                                      {"directory", "a directory"},
-                                                      {"link to fifo", "a link"},
-                                                      {"dangling link", "a link"}};
-  for (const auto& [kind, want] : rows) {
-    const std::string path = Put(box, kind, 0700);
+  const std::string name = PutOneOfEach(box, 0700);
 
-    EXPECT_THAT(CallOf(box, "MakesFifo", path), FailedWith(EEXIST)) << "a " << kind << " is there";
+  const std::vector<StudentCall> calls = CallsFor(box, "MakesFifo", NoFifos(name));
 
-    EXPECT_THAT(WhatIsAt(box, path), IsText(want));
-    if (std::string_view(kind) == "dangling link") {
-      EXPECT_THAT(WhatIsAt(box, path + ".aim"), IsText("nothing")) << "where the link points to";
-    }
+  for (std::size_t i = 0; i < kNoFifos.size(); ++i) {
+    const auto& [kind, look] = kNoFifos[i];
+    EXPECT_THAT(calls[i], FailedWith(EEXIST)) << look << " (" << kind << ") is there";
+    EXPECT_THAT(WhatIsAt(box, name + "." + kind), IsText(look));
   }
+  EXPECT_THAT(WhatIsAt(box, name + ".aim"), IsText("nothing")) << "where a dangling link points to";
 }
 
 TEST_F(FifoMake, MakesItOnceWhenTwoCallAtOnce) {
@@ -218,9 +206,9 @@ TEST_F(FifoMake, MakesItOnceWhenTwoCallAtOnce) {
   };
   const int making = box.AddRule({.family = Family::kOpen, .where = makes, .hold = true});
 
-  Helper slow = box.Start("MakesFifo", {{"path", path}, {"mode", 0606}});
+  Helper slow = box.Start("MakesFifo", {{"paths", path}, {"mode", 0606}});
   ASSERT_TRUE(box.WaitUntilHeld(making)) << "it never came to make the FIFO: " << box.failure();
-  Helper fast = box.Start("MakesFifo", {{"path", path}, {"mode", 0640}});
+  Helper fast = box.Start("MakesFifo", {{"paths", path}, {"mode", 0640}});
   EXPECT_THAT(fast.Wait(), Exited(0));
   box.Release(making);
   EXPECT_THAT(slow.Wait(), Exited(0));
@@ -233,60 +221,67 @@ TEST_F(FifoMake, MakesItOnceWhenTwoCallAtOnce) {
 
 TEST_F(FifoMake, TellsAFifoFromTheRest) {
   Sandbox box;
-  EXPECT_THAT(CallOf(box, "AsksForFifo", PutFifo(box)), Returned(1)) << "of a FIFO";
-  for (const char* kind : {"file", "directory", "link to fifo", "dangling link"}) {
-    EXPECT_THAT(CallOf(box, "AsksForFifo", Put(box, kind)), Returned(0)) << "of a " << kind;
+  const std::string name = PutOneOfEach(box);
+  std::vector<std::string> paths = NoFifos(name);
+  paths.insert(paths.end(), {"/dev/null", name + ".fifo", name + ".not"});
+
+  const std::vector<StudentCall> calls = CallsFor(box, "AsksForFifo", paths);
+
+  std::size_t i = 0;
+  for (const auto& [kind, look] : kNoFifos) {
+    EXPECT_THAT(calls[i++], Returned(0)) << "of " << look << " (" << kind << ")";
   }
-  EXPECT_THAT(CallOf(box, "AsksForFifo", "/dev/null"), Returned(0)) << "of a device";
-  EXPECT_THAT(CallOf(box, "AsksForFifo", RandomWord(8)), FailedWith(ENOENT)) << "of nothing";
+  EXPECT_THAT(calls[i++], Returned(0)) << "of a device";
+  EXPECT_THAT(calls[i++], Returned(1)) << "of a FIFO";
+  EXPECT_THAT(calls[i++], FailedWith(ENOENT)) << "of nothing";
 }
 
 TEST_F(FifoMake, RemovesAFifoAndNothingElse) {
   Sandbox box;
-  const std::string path = PutFifo(box);
+  const std::string name = PutOneOfEach(box);
+  std::vector<std::string> paths = NoFifos(name);
+  paths.insert(paths.end(), {name + ".fifo", name + ".fifo"});
 
-  EXPECT_THAT(CallOf(box, "RemovesFifo", path), Returned(0));
-  EXPECT_THAT(WhatIsAt(box, path), IsText("nothing")) << "after the FIFO was removed";
+  const std::vector<StudentCall> calls = CallsFor(box, "RemovesFifo", paths);
 
-  const std::pair<const char*, const char*> rows[] = {{"file", "a file of 10 bytes"},
-                                                      {"directory", "a directory"},
-                                                      {"link to fifo", "a link"},
-                                                      {"dangling link", "a link"}};
-  for (const auto& [kind, want] : rows) {
-    const std::string other = Put(box, kind);
-    EXPECT_THAT(CallOf(box, "RemovesFifo", other), FailedWith(EINVAL)) << "of a " << kind;
-    EXPECT_THAT(WhatIsAt(box, other), IsText(want));
+  std::size_t i = 0;
+  for (const auto& [kind, look] : kNoFifos) {
+    EXPECT_THAT(calls[i++], FailedWith(EINVAL)) << "of " << look << " (" << kind << ")";
+    EXPECT_THAT(WhatIsAt(box, name + "." + kind), IsText(look));
   }
-  EXPECT_THAT(CallOf(box, "RemovesFifo", path), FailedWith(ENOENT)) << "of nothing";
+  EXPECT_THAT(calls[i++], Returned(0)) << "of a FIFO";
+  EXPECT_THAT(calls[i++], FailedWith(ENOENT)) << "of a FIFO that has been removed";
+  EXPECT_THAT(WhatIsAt(box, name + ".fifo"), IsText("nothing"));
 }
 
 TEST_F(FifoMake, ReportsWhatFailed) {
   Sandbox box({.watch = {Family::kMode}});
-  EXPECT_THAT(CallOf(box, "MakesFifo", RandomWord(8) + "/x"), FailedWith(ENOENT))
-      << "in a directory that is not there";
-  EXPECT_THAT(CallOf(box, "MakesFifo", Put(box, "file") + "/x"), FailedWith(ENOTDIR))
-      << "in a directory that is a file";
-  const std::string locked = Put(box, "directory", 0);
-  EXPECT_THAT(CallOf(box, "MakesFifo", locked + "/x"), FailedWith(EACCES))
-      << "in a directory with mode 0000";
-  EXPECT_THAT(CallOf(box, "AsksForFifo", locked + "/x"), FailedWith(EACCES))
-      << "in a directory with mode 0000";
+  const std::string name = PutOneOfEach(box, 0);
+  const std::string locked = name + ".directory/x";
+  const auto makes = CallsFor(box, "MakesFifo", {name + ".not/x", name + ".file/x", locked});
+  EXPECT_THAT(makes[0], FailedWith(ENOENT)) << "in a directory that is not there";
+  EXPECT_THAT(makes[1], FailedWith(ENOTDIR)) << "in a directory that is a file";
+  if (ModesCount()) {
+    EXPECT_THAT(makes[2], FailedWith(EACCES)) << "in a directory with mode 0000";
+    EXPECT_THAT(CallFor(box, "AsksForFifo", locked), FailedWith(EACCES))
+        << "in a directory with mode 0000";
+  }
 
   const auto sets = [](const Event& event) {
     return !event.function.empty() && event.number != SYS_umask;
   };
   const int rule = box.AddRule({.family = Family::kMode, .where = sets, .answer = -EPERM});
-  const std::string path = RandomWord(8);
-  const StudentCall call = CallOf(box, "MakesFifo", path);
+  const StudentCall call = CallFor(box, "MakesFifo", name + ".new");
   if (box.observer().Matches(rule) > 0) {
     EXPECT_THAT(call, FailedWith(EPERM)) << "chmod() failed";
-    EXPECT_THAT(WhatIsAt(box, path), IsText("nothing")) << "after a call that failed";
+    EXPECT_THAT(WhatIsAt(box, name + ".new"), IsText("nothing")) << "after a call that failed";
   }
 }
 
 TEST_F(FifoMake, OpensNothingAndLeavesNothing) {
-  Sandbox box;
+  Sandbox box({.watch = {Family::kSignalSend}});
   const std::string path = PutFifo(box);
+  const Bystander bystander(box);
   Helper writer = box.Start("WaitsToWrite", {{"path", path}});
   ASSERT_TRUE(writer.WaitUntilBlockedIn({Family::kOpen})) << box.failure();
 
@@ -300,7 +295,7 @@ TEST_F(FifoMake, OpensNothingAndLeavesNothing) {
   for (const StudentCall& call : caller.process().calls) {
     EXPECT_THAT(LeftBehind(box, call), NothingLeftBehind()) << "after " << call.function << "()";
   }
-  EXPECT_THAT(WhatIsAt(box, path + ".other"), IsText("nothing"));
+  EXPECT_THAT(NamesLeft(box), testing::ElementsAre("FIFO /tmp/" + path));
 }
 
 }  // namespace
