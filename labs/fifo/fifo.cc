@@ -51,7 +51,7 @@ ssize_t fifo_drain(const char* path, int out_fd) {
 // ---- 3. Opening rules ---------------------------------------------------------------------------
 
 int fifo_open_read(const char* path, int timeout_ms) {
-  // TODO(you): fifo.h, section 3. Which call can wait for the first writer, and no longer than that?
+  // TODO(you): fifo.h, section 3. Which call waits for the first writer, but not for ever?
   return NotYet(path, timeout_ms);
 }
 
