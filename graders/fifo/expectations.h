@@ -9,6 +9,7 @@
 
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include <cstdio>
 #include <optional>
@@ -16,8 +17,10 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/names.h"
 #include "common/grading/outcomes.h"
 #include "common/grading/steering.h"
+#include "common/observe/blocked.h"
 
 namespace ipclab {
 
@@ -113,6 +116,41 @@ inline std::string WhatBecameOf(const Helper& helper) {
     return testing::AssertionSuccess();
   }
   return testing::AssertionFailure() << WhatBecameOf(helper);
+}
+
+// True if the helper comes to its end. For boxes in which somebody is held, where nobody waits in
+// vain for good: all asleep is enough here.
+[[nodiscard]] inline testing::AssertionResult Leaves(Sandbox& box, Helper& helper) {
+  const auto ended = [&] { return !helper.process().alive; };
+  const testing::AssertionResult came = Comes(box, [&] { return ended() || AtRest(box); });
+  if (!came) return came;
+  if (!ended()) {
+    const std::optional<Blocked> call = BlockedCall(helper.pid());
+    const std::string function = helper.process().function;
+    return testing::AssertionFailure()
+           << (function.empty() ? helper.process().role : function + "()") << " sleeps"
+           << (call ? " in " + SyscallName(call->call) + "()" : "") << " and nobody else moves";
+  }
+  const Ending ending = helper.Wait();
+  if (ending.kind == Ending::Kind::kExited && ending.code == 0) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << ending.text;
+}
+
+// Lets time pass: the next `times` polls that have a timeout come to its end at once. Who takes a
+// silence for the end is found out; who waits without a timeout does not notice. The box must watch
+// Family::kPoll.
+inline void LetTimePass(Sandbox& box, int times = 3) {
+  const auto has_timeout = [times, seen = 0](const Event& event) mutable {
+    bool finite = false;
+    if (event.number == SYS_poll) finite = static_cast<int>(event.args[2]) > 0;
+    if (event.number == SYS_ppoll) finite = event.args[2] != 0;
+    if (event.number == SYS_select || event.number == SYS_pselect6) finite = event.args[4] != 0;
+    if (event.number == SYS_epoll_wait || event.number == SYS_epoll_pwait) {
+      finite = static_cast<int>(event.args[3]) > 0;
+    }
+    return finite && !event.function.empty() && ++seen <= times;
+  };
+  box.AddRule({.family = Family::kPoll, .nth = 0, .where = has_timeout, .answer = 0});
 }
 
 // Somebody who could still come. While he stands by, a box in which all others sleep is at rest and

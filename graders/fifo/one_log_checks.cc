@@ -70,7 +70,7 @@ HELPER(LogsIntoAFullFifo) {
   const int fd = STUDENT(log_open)(args.Bytes("path").c_str());
   if (fd == -1) return 0;
   Check(fcntl(fd, F_SETPIPE_SZ, 1), "fcntl(F_SETPIPE_SZ)");
-  WriteHere(fd, std::string(static_cast<std::size_t>(CapacityOf(fd)), 'f'));
+  WriteHere(fd, std::string(static_cast<std::size_t>(CapacityOf(fd)), '.'));
   STUDENT(log_line)(fd, args.Bytes("tag").c_str(), args.Bytes("text").c_str());
   Report("sigpipes", sigpipes);
   CloseIfOpen(fd);
@@ -141,11 +141,12 @@ HELPER(WritesRaw) {
   return 0;
 }
 
-// One that never leaves, and holds both ends, so that it does not wait to come in.
+// One that holds both ends, so that it does not wait to come in, and leaves when the gate opens.
 HELPER(WritesRawAndStays) {
   const Fd fifo(Check(open(args.Bytes("path").c_str(), O_RDWR), "open"));
   WriteHere(fifo.get(), args.Bytes("bytes"));
-  for (;;) pause();
+  Gate();
+  return 0;
 }
 
 // ---- What is expected ---------------------------------------------------------------------------
@@ -194,8 +195,11 @@ std::size_t WrittenTo(const Sandbox& box, int descriptor) {
 TEST_F(OneLog, KeepsLinesWhole) {
   constexpr int kWriters = 3;
   constexpr int kLines = 12;
-  Sandbox box;
+  Sandbox box({.watch = {Family::kSignalSend}});
   const std::string path = PutFifo(box);
+  // All the time there is a writer.
+  HoldAtGate(box);
+  box.Start("WritesRawAndStays", {{"path", path}, {"bytes", ""}});
   Helper collector = box.Start("Collects", {{"path", path}, {"writers", kWriters}});
   std::vector<std::string> tags;
   std::vector<std::string> texts;
@@ -214,10 +218,10 @@ TEST_F(OneLog, KeepsLinesWhole) {
   }
 
   for (Helper& writer : writers) {
-    EXPECT_THAT(writer.Wait(), Exited(0));
+    EXPECT_TRUE(Leaves(box, writer));
     EXPECT_THAT(writer.call("log_line"), Returned(0));
   }
-  EXPECT_THAT(collector.Wait(), Exited(0));
+  EXPECT_TRUE(Leaves(box, collector));
   EXPECT_THAT(collector.call(), Returned(kWriters * kLines));
   std::size_t all = 0;
   for (int i = 0; i < kWriters; ++i) {
@@ -311,7 +315,7 @@ TEST_F(OneLog, WaitsWhileTheFifoIsFull) {
   EXPECT_THAT(writer.call("log_line"), Returned(0));
   EXPECT_THAT(reader.Wait(), Exited(0));
   const std::string came = reader.ReportedBytes("came");
-  EXPECT_THAT(came.substr(std::min(came.find_first_not_of('f'), came.size())),
+  EXPECT_THAT(came.substr(std::min(came.find_first_not_of('.'), came.size())),
               SameBytesAs(Line(tag, text)));
 }
 
@@ -349,7 +353,7 @@ TEST_F(OneLog, SurvivesACollectorThatLeaves) {
 // ---- The collector ------------------------------------------------------------------------------
 
 TEST_F(OneLog, CollectsUntilAllSaidGoodbye) {
-  Sandbox box;
+  Sandbox box({.watch = {Family::kSignalSend}});
   const std::string first = Line("a", RandomWord(10));
   const std::string word = RandomWord(10);
   const std::string kept = Line("b", "goodbye") + Line("b", "bye " + word) + Line("b", " bye") +
@@ -362,27 +366,29 @@ TEST_F(OneLog, CollectsUntilAllSaidGoodbye) {
       {1, first}, {2, first + kept}, {3, first + kept + Line("c", word)}};
   for (const auto& [writers, want] : rows) {
     const std::string path = PutFifo(box);
+    HoldAtGate(box);
     Helper collector = box.Start("Collects", {{"path", path}, {"writers", writers}});
     box.Start("WritesRawAndStays", {{"path", path}, {"bytes", bytes}});
 
-    EXPECT_THAT(collector.Wait(), Exited(0)) << "with " << writers << " expected";
+    EXPECT_TRUE(Leaves(box, collector)) << "with " << writers << " expected";
     EXPECT_THAT(collector.output(), IsText(want)) << "with " << writers << " expected";
     EXPECT_THAT(collector.call(), Returned(std::ranges::count(want, '\n')));
   }
 }
 
 TEST_F(OneLog, WaitsWithoutWriters) {
-  Sandbox box({.watch = {Family::kSignalSend}, .skip_sleeps = true});
+  Sandbox box({.watch = {Family::kSignalSend, Family::kPoll}, .skip_sleeps = true});
+  LetTimePass(box);
   const std::string path = PutFifo(box);
   const std::string one = Line("a", RandomWord(10));
   const std::string two = Line("b", RandomWord(10));
   Bystander bystander(box);
 
   Helper collector = box.Start("Collects", {{"path", path}, {"writers", 1}});
-  EXPECT_TRUE(StillWaits(box, collector)) << "before the first writer came";
+  ASSERT_TRUE(StillWaits(box, collector)) << "before the first writer came";
   Helper first = box.Start("WritesRaw", {{"path", path}, {"bytes", one}});
-  EXPECT_THAT(first.Wait(), Exited(0));
-  EXPECT_TRUE(StillWaits(box, collector)) << "when a writer had left without a goodbye";
+  ASSERT_TRUE(Leaves(box, first)) << "though a collector was there";
+  ASSERT_TRUE(StillWaits(box, collector)) << "when a writer had left without a goodbye";
   const int gate = HoldAtGate(box);
   Helper second = box.Start(
       "WritesRaw", {{"path", path}, {"bytes", two}, {"more", 1}, {"rest", Line("b", "bye")}});
@@ -428,7 +434,7 @@ TEST_F(OneLog, JoinsLinesThatComeInParts) {
 // ---- Errors and clean-up ------------------------------------------------------------------------
 
 TEST_F(OneLog, ReportsWhatFailed) {
-  Sandbox box({.watch = {Family::kOpen}});
+  Sandbox box({.watch = {Family::kOpen, Family::kSignalSend}});
   std::string path = PutFifo(box);
   const std::string name = PutOneOfEach(box, 0);
   const auto call = [&](const char* helper, const std::string& at, int writers = 1) {
@@ -452,9 +458,10 @@ TEST_F(OneLog, ReportsWhatFailed) {
       {"to_nobody", EPIPE}, {"to_device", ENOSPC}, {"to_closed", EBADF}};
   for (const auto& [to, error] : outputs) {
     path = PutFifo(box);
+    HoldAtGate(box);
     Helper collector = box.Start("Collects", {{"path", path}, {to, 1}});
     box.Start("WritesRawAndStays", {{"path", path}, {"bytes", "a: hello\na: bye\n"}});
-    EXPECT_THAT(collector.Wait(), Exited(0)) << "with out_fd " << to;
+    EXPECT_TRUE(Leaves(box, collector)) << "with out_fd " << to;
     EXPECT_THAT(collector.call(), FailedWith(error)) << "with out_fd " << to;
     EXPECT_TRUE(collector.Reported("sigpipes", 0) == 0) << "the caller's handler of SIGPIPE ran";
     EXPECT_THAT(LeftBehind(box, collector.call()), NothingLeftBehind()) << "with out_fd " << to;
@@ -462,7 +469,7 @@ TEST_F(OneLog, ReportsWhatFailed) {
 }
 
 TEST_F(OneLog, LeavesNothingBehind) {
-  Sandbox box({.watch = {Family::kOpen}});
+  Sandbox box({.watch = {Family::kOpen, Family::kSignalSend}});
   const std::string path = PutFifo(box);
   const ino_t before = EntryAt(box, path).inode;
 
@@ -470,9 +477,10 @@ TEST_F(OneLog, LeavesNothingBehind) {
     const auto collects = [](const Event& event) { return event.function == "log_collect"; };
     const int rule =
         box.AddRule({.family = Family::kOpen, .nth = nth, .where = collects, .answer = -EMFILE});
+    HoldAtGate(box);
     Helper collector = box.Start("Collects", {{"path", path}});
     box.Start("WritesRawAndStays", {{"path", path}, {"bytes", "a: bye\n"}});
-    EXPECT_THAT(collector.Wait(), Exited(0));
+    EXPECT_TRUE(Leaves(box, collector));
     if (box.observer().Matches(rule) >= nth) {
       EXPECT_THAT(collector.call(), FailedWith(EMFILE)) << "open() failed";
     }

@@ -212,11 +212,13 @@ TEST_F(OpeningRules, GivesUpInTime) {
   box.Start("StaysThere", {{"path", path}, {"bytes", "hello"}});
   ASSERT_TRUE(SomebodyComesTo(box, gate));
   Helper writer = box.Start("OpensToWrite", {{"path", path}, {"timeout", 0}, {"bytes", "!"}});
-  EXPECT_THAT(writer.Wait(), Exited(0));
-  EXPECT_FALSE(writer.call().value == -1) << "a reader was there";
+  EXPECT_TRUE(Leaves(box, writer));
+  EXPECT_FALSE(writer.call().value == -1)
+      << "a reader was there, and " << DescribeCall(writer.call());
   Helper reader = box.Start("OpensToRead", {{"path", path}, {"timeout", 0}});
-  EXPECT_TRUE(Comes(box, [&] { return reader.call().returned || !reader.process().alive; }));
-  EXPECT_FALSE(reader.call().value == -1) << "there were bytes to read";
+  EXPECT_TRUE(ComesToRest(box));
+  EXPECT_FALSE(reader.call().value == -1)
+      << "there were bytes to read, and " << DescribeCall(reader.call());
   box.Release(gate);
   EXPECT_THAT(reader.Wait(), Exited(0));
   EXPECT_THAT(reader.ReportedBytes("came"), IsText("hello!"));
@@ -228,7 +230,7 @@ TEST_F(OpeningRules, IsNobodyAfterTheTimeout) {
   for (const char* helper : {"OpensToRead", "OpensToWrite"}) {
     const int gate = HoldAtGate(box);
     Helper gives_up = box.Start(helper, {{"path", path}, {"timeout", 1}, {"stays", 1}});
-    ASSERT_TRUE(SomebodyComesTo(box, gate)) << "it never gave up";
+    ASSERT_TRUE(box.WaitUntilHeld(gate)) << "it never gave up: " << box.failure();
 
     Helper looks = box.Start("LooksForOthers", {{"path", path}});
     EXPECT_THAT(looks.Wait(), Exited(0));
@@ -287,11 +289,12 @@ TEST_F(OpeningRules, ServerOutlivesItsClients) {
   Helper server = box.Start("OpensToServe", {{"path", path}, {"bytes", 30}});
   EXPECT_TRUE(ComesToRest(box));
   ASSERT_TRUE(server.call().returned) << "no client had come yet, and the server waited for one";
+  ASSERT_FALSE(server.call().value == -1) << DescribeCall(server.call());
   for (const std::size_t from : {0, 10, 20}) {
     ASSERT_TRUE(server.Reported("saw_the_end", 0) == 0)
         << "There was no client, and read() on the server's descriptor reported the end of file.";
     Helper client = box.Start("ComesToWrite", {{"path", path}, {"bytes", bytes.substr(from, 10)}});
-    EXPECT_THAT(client.Wait(), Exited(0));
+    ASSERT_TRUE(Leaves(box, client)) << "though the server was there";
     EXPECT_TRUE(ComesToRest(box));
   }
   bystander.Leave();
@@ -328,16 +331,18 @@ TEST_F(OpeningRules, GoesOnWhenASignalComes) {
   ASSERT_TRUE(StillWaits(box, reader)) << "and no writer had come yet";
   ASSERT_TRUE(Interrupt(box, reader, SIGUSR1));
   EXPECT_TRUE(StillWaits(box, reader)) << "when a signal came and no writer";
+  bystander.Leave();
   Helper late_writer = box.Start("ComesToWrite", {{"path", path}, {"bytes", bytes}});
   EXPECT_THAT(late_writer.Wait(), Exited(0));
   EXPECT_THAT(reader.Wait(), Exited(0));
   EXPECT_THAT(reader.ReportedBytes("came"), IsText(bytes));
 
+  Bystander other(box);
   Helper writer =
       box.Start("OpensToWrite", {{"path", path}, {"timeout", kNoLimit}, {"bytes", bytes}});
   EXPECT_TRUE(HasTriedToOpen(box, writer)) << "and no reader had come yet";
   ASSERT_TRUE(Interrupt(box, writer, SIGUSR1));
-  bystander.Leave();
+  other.Leave();
   Helper late_reader = box.Start("ComesToRead", {{"path", path}});
   EXPECT_THAT(writer.Wait(), Exited(0));
   EXPECT_FALSE(writer.call().value == -1) << DescribeCall(writer.call()) << " when a signal came";

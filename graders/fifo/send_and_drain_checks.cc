@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 
 #include "common/grading/around.h"
@@ -77,7 +78,7 @@ HELPER(ReadsALittle) {
   return 0;
 }
 
-// Both sides of the FIFO, so that nobody waits to open it, with some bytes in it.
+// Stays on both sides of the FIFO, so that nobody waits to open it, with some bytes in it.
 HELPER(HoldsBothEnds) {
   const Fd fifo(Check(open(args.Bytes("path").c_str(), O_RDWR), "open"));
   WriteHere(fifo.get(), "some bytes");
@@ -88,13 +89,21 @@ HELPER(HoldsBothEnds) {
 // ---- Checks -------------------------------------------------------------------------------------
 
 TEST_F(SendAndDrain, CarriesEveryByte) {
-  Sandbox box({.watch = {Family::kWrite, Family::kSplice}});
+  Sandbox box({.watch = {Family::kOpen, Family::kWrite, Family::kSplice}});
   for (const std::size_t size : {70'001, 1, 0}) {
     const std::string path = PutFifo(box);
     const std::string bytes = RandomBytes(size);
-
+    // The drainer comes when the sender has knocked.
+    const auto by_drainer = [](const Event& event) { return event.function == "fifo_drain"; };
+    const int opening = box.AddRule({.family = Family::kOpen, .where = by_drainer, .hold = true});
     Helper sender = box.Start("Sends", {{"path", path}}, {.input = bytes, .limits = {}});
     Helper drainer = box.Start("Drains", {{"path", path}});
+    const auto has_opened = [&](const Event& event) {
+      return event.pid == sender.pid() && event.family == Family::kOpen && event.result;
+    };
+    EXPECT_TRUE(
+        Comes(box, [&] { return std::ranges::any_of(box.events(), has_opened) || AtRest(box); }));
+    box.Release(opening);
 
     EXPECT_THAT(sender.Wait(), Exited(0));
     EXPECT_THAT(drainer.Wait(), Exited(0));
@@ -132,7 +141,8 @@ TEST_F(SendAndDrain, WaitsForTheOtherSide) {
 }
 
 TEST_F(SendAndDrain, DrainsUntilTheLastWriterLeft) {
-  Sandbox box({.watch = {Family::kSignalSend}, .skip_sleeps = true});
+  Sandbox box({.watch = {Family::kSignalSend, Family::kPoll}, .skip_sleeps = true});
+  LetTimePass(box);
   const std::string path = PutFifo(box);
   const std::string bytes = RandomBytes(40);
   const auto writer = [&](std::size_t from) {
@@ -256,14 +266,14 @@ TEST_F(SendAndDrain, RefusesWhatIsNoFifo) {
 }
 
 TEST_F(SendAndDrain, ReportsWhatFailed) {
-  Sandbox box({.watch = {Family::kSignalSend, Family::kOpen}});
+  Sandbox box({.watch = {Family::kOpen, Family::kSignalSend}});
   const std::string path = PutFifo(box);
   const int gate = HoldAtGate(box);
   box.Start("HoldsBothEnds", {{"path", path}});
   ASSERT_TRUE(SomebodyComesTo(box, gate));
   const auto call = [&](const char* helper, const nlohmann::json& args) {
     Helper caller = box.Start(helper, args);
-    EXPECT_THAT(caller.Wait(), Exited(0));
+    EXPECT_TRUE(Leaves(box, caller));
     EXPECT_THAT(LeftBehind(box, caller.call()), NothingLeftBehind());
     return caller.call();
   };
