@@ -17,6 +17,7 @@ enum class Family {
   kPipe,          // pipe, pipe2
   kSocket,        // socket, socketpair
   kOpen,          // open, openat, creat, mkfifo ...
+  kMode,          // chmod, fchmod, fchmodat, umask
   kClose,         // close, close_range
   kDup,           // dup, dup2, dup3
   kFcntl,         // fcntl: F_DUPFD too
