@@ -47,6 +47,17 @@ auto Again(Call call) {
   return result;
 }
 
+template <typename... Arguments>
+int NotYet(const Arguments&...) {
+  return Fail(ENOSYS);
+}
+
+}  // namespace
+
+// ---- Tools of the exercises about sets and actions ---------------------------------------------
+
+namespace {
+
 // True for the signals that a program may use: sigaddset(3) refuses 0, what is above SIGRTMAX, and
 // the two that the C library keeps for itself.
 bool Exists(int signo) {
@@ -69,13 +80,13 @@ sigset_t Only(int signo) {
 // Blocks signals for as long as this lives. The old mask comes back as a whole: to unblock what was
 // blocked here would unblock what the caller had blocked before. With a good set, sigprocmask(2)
 // cannot fail.
-class Blocking {
+class Blocked {
  public:
-  explicit Blocking(const sigset_t& set) { sigprocmask(SIG_BLOCK, &set, &old_); }
-  explicit Blocking(int signo) : Blocking(Only(signo)) {}
-  Blocking(const Blocking&) = delete;
-  Blocking& operator=(const Blocking&) = delete;
-  ~Blocking() {
+  explicit Blocked(const sigset_t& set) { sigprocmask(SIG_BLOCK, &set, &old_); }
+  explicit Blocked(int signo) : Blocked(Only(signo)) {}
+  Blocked(const Blocked&) = delete;
+  Blocked& operator=(const Blocked&) = delete;
+  ~Blocked() {
     const KeepErrno keep;
     sigprocmask(SIG_SETMASK, &old_, nullptr);
   }
@@ -118,11 +129,6 @@ class Handling {
   };
   std::vector<Old> olds_;
 };
-
-template <typename... Arguments>
-int NotYet(const Arguments&...) {
-  return Fail(ENOSYS);
-}
 
 }  // namespace
 
@@ -215,7 +221,7 @@ int set_row(const sigset_t* set, char out[32]) {
 int with_blocked(const sigset_t* set, int (*fn)(void*), void* arg, sigset_t* still_pending) {
   if (set == nullptr || fn == nullptr) return Fail(EINVAL);
   // SIG_BLOCK adds to what is blocked. SIGKILL and SIGSTOP are left out by the kernel, silently.
-  const Blocking blocking(*set);
+  const Blocked blocked(*set);
   const int result = fn(arg);
   if (still_pending != nullptr) {
     const KeepErrno keep;  // The errno of fn.
@@ -302,7 +308,7 @@ void CountDelivery(int) { g_delivered.fetch_add(1, std::memory_order_relaxed); }
 int deliveries(int signo, int times) {
   if (!Catchable(signo) || times < 0) return Fail(EINVAL);
   const sigset_t set = Only(signo);
-  const Blocking blocking(set);
+  const Blocked blocked(set);
   g_delivered = 0;
   Handling handling;
   if (handling.Install(signo, &CountDelivery, set) == -1) return -1;
@@ -338,7 +344,7 @@ int rt_order(const int* signos, const int* values, std::size_t n, int* out_value
   sigemptyset(&set);
   for (std::size_t i = 0; i < n; ++i) sigaddset(&set, signos[i]);
 
-  const Blocking blocking(set);
+  const Blocked blocked(set);
   siginfo_t info;
   for (std::size_t i = 0; i < n; ++i) {
     sigval value = {};
@@ -507,7 +513,7 @@ void AwaitGroup(pid_t pgid, int ms, int* count) {
   // SIGCHLD is blocked before the look, so that it still tells of a child that ends after it.
   // Blocked, it is kept even where its action is to ignore it by default.
   const sigset_t set = Only(SIGCHLD);
-  const Blocking blocking(set);
+  const Blocked blocked(set);
   const std::int64_t end = NowNs() + ms * kNsPerMs;
   bool taken = false;
   while (TakeEnded(pgid, count)) {
