@@ -502,7 +502,7 @@ std::int64_t NowNs() {
 }
 
 // Takes the children of a group that have ended. True while others live.
-bool TakeEnded(pid_t pgid, int* count) {
+bool WaitForEnded(pid_t pgid, int* count) {
   pid_t pid;
   while ((pid = Again([&] { return waitpid(-pgid, nullptr, WNOHANG); })) > 0) ++*count;
   return pid == 0;
@@ -516,7 +516,7 @@ void AwaitGroup(pid_t pgid, int ms, int* count) {
   const Blocked blocked(set);
   const std::int64_t end = NowNs() + ms * kNsPerMs;
   bool taken = false;
-  while (TakeEnded(pgid, count)) {
+  while (WaitForEnded(pgid, count)) {
     const std::int64_t left = ms < 0 ? 0 : end - NowNs();
     if (ms >= 0 && left <= 0) break;
     const timespec rest = {left / kNsPerSecond, left % kNsPerSecond};
