@@ -185,6 +185,21 @@ int Sandbox::Hold(Family family, int nth) {
   return AddRule({.family = family, .nth = nth, .hold = true});
 }
 
+int Sandbox::HoldBefore(Family family, int nth) {
+  return AddRule({.family = family, .nth = nth, .hold = true, .before = true});
+}
+
+std::vector<TreeEntry> Sandbox::Names() const {
+  const std::string& prefix = box_->prefix();
+  std::vector<TreeEntry> names = ListTree(box_->stage(), prefix + "/tmp");
+  for (TreeEntry& name : names) name.path.erase(0, prefix.size());
+  // In practice mode /dev/shm belongs to the whole machine.
+  if (prefix.empty()) {
+    for (TreeEntry& name : ListTree(box_->stage(), "/dev/shm")) names.push_back(std::move(name));
+  }
+  return names;
+}
+
 bool Sandbox::WaitUntilHeld(int rule) {
   const auto ending = WaitFor([&] { return !observer_->Held(rule).empty(); });
   failure_ = ending ? ending->text : "";
@@ -325,8 +340,7 @@ Ending Sandbox::EndingOf(const Process& helper) const {
   if (!helper.load_error.empty()) {
     return {Ending::Kind::kLoadError, 0, "cannot be loaded: " + helper.load_error};
   }
-  const StudentCall* const open =
-      helper.calls.empty() || helper.calls.back().returned ? nullptr : &helper.calls.back();
+  const StudentCall* const open = OpenCall(helper.calls);
   const std::string inside = open == nullptr ? "" : " inside " + open->function + "()";
   if (WIFSIGNALED(status)) {
     return {Ending::Kind::kKilled, WTERMSIG(status), "was " + DescribeStatus(status) + inside};

@@ -25,6 +25,7 @@
 #include "common/grading/ending.h"
 #include "common/grading/session.h"
 #include "common/observe/census_names.h"
+#include "common/observe/census_tree.h"
 #include "common/observe/deadlock.h"
 #include "common/observe/observer.h"
 #include "common/sandbox/box.h"
@@ -110,6 +111,9 @@ class Sandbox {
   int Shorten(Family family, std::uint64_t bytes);
   // The n-th call of the family is held at its entry until Release.
   int Hold(Family family, int nth = 1);
+  // The same, but held as if the call had not begun: signals that come meanwhile are handled before
+  // it. Who looks at a flag and then waits, without blocking the signal, waits in vain.
+  int HoldBefore(Family family, int nth = 1);
   // False, with the reason in failure(), if nobody ever comes to the gate.
   [[nodiscard]] bool WaitUntilHeld(int rule);
   void Release(int rule) { observer_->Release(rule); }
@@ -122,6 +126,8 @@ class Sandbox {
   const std::vector<Event>& events() const { return observer_->events(); }
   // The watched calls of a family that were made inside students' functions, by any process.
   std::vector<Event> Calls(Family family) const;
+  // What is below /tmp, where helpers start, and in /dev/shm of the box: seen from outside.
+  std::vector<TreeEntry> Names() const;
   // All processes that helpers started, living or not, in the order of their birth.
   std::vector<Process> Children() const;
   Box& box() { return *box_; }
