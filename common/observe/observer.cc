@@ -3,10 +3,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "common/base/names.h"
 #include "common/base/text.h"
@@ -208,7 +210,6 @@ Entry Observer::OnEntry(pid_t tid, const CallInfo& call) {
   if (event.family == Family::kOpen || event.family == Family::kExec) {
     event.detail = PathArgument(tid, call);
   }
-  if (event.family == Family::kTimer) NoteTimer(event);
   if (Process* const process = Owner(tid); process != nullptr) {
     if (StudentCall* const current = OpenCall(process->calls)) current->made_calls = true;
   }
@@ -257,9 +258,37 @@ Entry Observer::Apply(const Event& event, std::size_t index) {
   return {};
 }
 
+// Timers of timer_create(2) and timerfd_create(2) show in the census; see deadlock.h.
 void Observer::NoteTimer(const Event& event) {
-  // A timer that was set once may be set again by its own interval, so it counts until the end.
-  if (event.number != SYS_timer_create) armed_.insert(event.pid);
+  itimerval timer{};
+  if (event.number == SYS_alarm) {
+    timer.it_value.tv_sec = static_cast<unsigned>(event.args[0]);
+  } else if (event.number == SYS_setitimer && event.args[1] != 0) {
+    const std::string bytes = ReadMemory(event.tid, event.args[1], sizeof(timer));
+    if (bytes.size() != sizeof(timer)) return;
+    std::memcpy(&timer, bytes.data(), sizeof(timer));
+  } else {
+    return;
+  }
+  AlarmClock& clock = clocks_[event.pid];
+  const bool set = timer.it_value.tv_sec != 0 || timer.it_value.tv_usec != 0;
+  if (event.number == SYS_setitimer && event.args[0] != ITIMER_REAL) {
+    clock.others |= set;
+  } else {
+    clock.set = set;
+    clock.repeats |= set && (timer.it_interval.tv_sec != 0 || timer.it_interval.tv_usec != 0);
+    clock.to_come += set ? 1 : 0;
+  }
+  NoteArmed(event.pid);
+}
+
+void Observer::NoteArmed(pid_t pid) {
+  const AlarmClock& clock = clocks_[pid];
+  if (clock.others || (clock.set && (clock.repeats || clock.to_come > 0))) {
+    armed_.insert(pid);
+  } else {
+    armed_.erase(pid);
+  }
 }
 
 void Observer::OnExit(pid_t tid, long result) {
@@ -271,6 +300,7 @@ void Observer::OnExit(pid_t tid, long result) {
     broken_off_[tid] = open->second;
   } else {
     event.result = result;
+    if (event.family == Family::kTimer && result >= 0) NoteTimer(event);
     if (result == -EINTR) left_[tid] = open->second;
     const bool makes_two = event.family == Family::kPipe || event.family == Family::kSocket;
     if (makes_two && result == 0) event.detail = NewDescriptors(tid, event);
@@ -338,6 +368,11 @@ void Observer::OnSignal(pid_t tid, const siginfo_t& info, const std::optional<Bl
   if (resumed && resumed->call != SYS_restart_syscall) resumed_[tid] = *resumed;
   Event event = NewEvent(Event::Kind::kSignal, tid);
   event.status = info.si_signo;
+  const auto clock = clocks_.find(event.pid);
+  if (info.si_signo == SIGALRM && info.si_code == SI_KERNEL && clock != clocks_.end()) {
+    clock->second.to_come -= clock->second.to_come > 0 ? 1 : 0;
+    NoteArmed(event.pid);
+  }
   Append(std::move(event));
 }
 
@@ -362,6 +397,7 @@ void Observer::OnEnded(pid_t tid, int status) {
     process->alive = false;
     process->status = status;
     armed_.erase(tid);
+    clocks_.erase(tid);
   }
   process_of_.erase(tid);
 }

@@ -91,6 +91,16 @@ class Observer : public TaskListener {
     std::set<pid_t> held;
   };
 
+  // The interval timers of a process, which fork does not copy. One that was set to ring once is
+  // over when its SIGALRM has been delivered. Older ones may have been pending when it was set, so
+  // that is only said when as many have been delivered as there were settings.
+  struct AlarmClock {
+    bool set = false;      // ITIMER_REAL has been set and not been switched off.
+    bool repeats = false;  // It had an interval at some time.
+    bool others = false;   // ITIMER_VIRTUAL or ITIMER_PROF was set at some time.
+    int to_come = 0;
+  };
+
   Entry OnEntry(pid_t tid, const CallInfo& call) override;
   void OnExit(pid_t tid, long result) override;
   void OnRepeat(pid_t tid) override;
@@ -106,6 +116,7 @@ class Observer : public TaskListener {
   Entry Apply(const Event& event, std::size_t index);
   std::optional<std::size_t> Continued(pid_t tid, const CallInfo& call);
   void NoteTimer(const Event& event);
+  void NoteArmed(pid_t pid);
   Process* Owner(pid_t tid);
   Process* HelperOf(Process& process);
   Event NewEvent(Event::Kind kind, pid_t tid);
@@ -122,7 +133,8 @@ class Observer : public TaskListener {
   std::map<pid_t, std::size_t> left_;        // The call a thread left last, with EINTR.
   std::vector<Standing> rules_;
   std::set<pid_t> armed_;
-  std::set<pid_t> waiting_;  // Helpers before their body.
+  std::map<pid_t, AlarmClock> clocks_;  // By process.
+  std::set<pid_t> waiting_;             // Helpers before their body.
   std::map<pid_t, Blocked> resumed_;
   std::string limit_;
 };
