@@ -189,6 +189,10 @@ int Sandbox::HoldBefore(Family family, int nth) {
   return AddRule({.family = family, .nth = nth, .hold = true, .before = true});
 }
 
+int Sandbox::HoldAfter(Family family, int nth) {
+  return AddRule({.family = family, .nth = nth, .hold = true, .after = true});
+}
+
 std::vector<TreeEntry> Sandbox::Names() const {
   const std::string& prefix = box_->prefix();
   std::vector<TreeEntry> names = ListTree(box_->stage(), prefix + "/tmp");

@@ -240,6 +240,10 @@ Entry Observer::Apply(const Event& event, std::size_t index) {
     if (rule.where ? !rule.where(event) : event.function.empty()) continue;
     ++standing.matches;
     if (rule.nth != 0 && rule.nth != standing.matches) continue;
+    if (rule.hold && rule.after) {
+      leaving_[event.tid] = static_cast<std::size_t>(&standing - rules_.data());
+      return {};
+    }
     if (rule.hold) {
       standing.held.insert(event.tid);
       return rule.before ? kHeldBefore : kHeld;
@@ -291,9 +295,9 @@ void Observer::NoteArmed(pid_t pid) {
   }
 }
 
-void Observer::OnExit(pid_t tid, long result) {
+bool Observer::OnExit(pid_t tid, long result) {
   const auto open = open_.find(tid);
-  if (open == open_.end()) return;
+  if (open == open_.end()) return false;
   Event& event = events_[open->second];
   if (result <= -kFirstRestart && result >= -kLastRestart) {
     event.interrupted = true;
@@ -305,7 +309,14 @@ void Observer::OnExit(pid_t tid, long result) {
     const bool makes_two = event.family == Family::kPipe || event.family == Family::kSocket;
     if (makes_two && result == 0) event.detail = NewDescriptors(tid, event);
   }
+  const bool over = event.result.has_value();
   open_.erase(open);
+  const auto leaving = over ? leaving_.find(tid) : leaving_.end();
+  if (leaving == leaving_.end()) return false;
+  Standing& standing = rules_[leaving->second];
+  leaving_.erase(leaving);
+  if (standing.rule.hold) standing.held.insert(tid);
+  return standing.rule.hold;
 }
 
 void Observer::OnRepeat(pid_t tid) {
@@ -386,6 +397,7 @@ void Observer::OnEnded(pid_t tid, int status) {
   open_.erase(tid);
   broken_off_.erase(tid);
   left_.erase(tid);
+  leaving_.erase(tid);
   resumed_.erase(tid);
   waiting_.erase(tid);
   for (Standing& standing : rules_) standing.held.erase(tid);

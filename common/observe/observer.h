@@ -33,6 +33,8 @@ struct Rule {
   // With hold: as if the call had not begun, so that a signal that comes meanwhile is handled
   // before it. That forces the order in which a check-then-wait loses its wake-up.
   bool before = false;
+  // With hold: at the exit of the call, with its work done and its caller not yet told.
+  bool after = false;
   std::optional<long> answer;            // The call is not made; this is its result (-errno).
   std::optional<std::uint64_t> at_most;  // Shortens a read or write to so many bytes.
 };
@@ -102,7 +104,7 @@ class Observer : public TaskListener {
   };
 
   Entry OnEntry(pid_t tid, const CallInfo& call) override;
-  void OnExit(pid_t tid, long result) override;
+  bool OnExit(pid_t tid, long result) override;
   void OnRepeat(pid_t tid) override;
   void OnNewTask(pid_t parent_tid, pid_t child_tid) override;
   void OnExec(pid_t tid, pid_t former_tid) override;
@@ -131,6 +133,7 @@ class Observer : public TaskListener {
   std::map<pid_t, std::size_t> open_;        // The call a thread is in.
   std::map<pid_t, std::size_t> broken_off_;  // The call a signal took a thread out of.
   std::map<pid_t, std::size_t> left_;        // The call a thread left last, with EINTR.
+  std::map<pid_t, std::size_t> leaving_;     // The rule that holds a thread at the exit of its call.
   std::vector<Standing> rules_;
   std::set<pid_t> armed_;
   std::map<pid_t, AlarmClock> clocks_;  // By process.
