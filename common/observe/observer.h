@@ -133,7 +133,7 @@ class Observer : public TaskListener {
   std::map<pid_t, std::size_t> open_;        // The call a thread is in.
   std::map<pid_t, std::size_t> broken_off_;  // The call a signal took a thread out of.
   std::map<pid_t, std::size_t> left_;        // The call a thread left last, with EINTR.
-  std::map<pid_t, std::size_t> leaving_;     // The rule that holds a thread at the exit of its call.
+  std::map<pid_t, std::size_t> leaving_;  // The rule that holds a thread at the exit of its call.
   std::vector<Standing> rules_;
   std::set<pid_t> armed_;
   std::map<pid_t, AlarmClock> clocks_;  // By process.
