@@ -106,6 +106,13 @@ inline std::vector<std::string> NamesLeft(const Sandbox& box) {
   return names;
 }
 
+// The System V objects of the box, by name: "System V message queue id 0 key 0x1f".
+inline std::vector<std::string> SysvLeft(const Sandbox& box) {
+  std::vector<std::string> names;
+  for (const SysvObject& object : box.SysvObjects()) names.push_back(object.Name());
+  return names;
+}
+
 // Descriptors other than 0, 1 and 2 that a program was started with.
 inline std::vector<std::string> StraysAtExec(Sandbox& box, const Process& process) {
   std::vector<std::string> strays;

@@ -25,6 +25,7 @@
 #include "common/grading/ending.h"
 #include "common/grading/session.h"
 #include "common/observe/census_names.h"
+#include "common/observe/census_sysv.h"
 #include "common/observe/census_tree.h"
 #include "common/observe/deadlock.h"
 #include "common/observe/observer.h"
@@ -33,6 +34,9 @@
 namespace ipclab {
 
 class Sandbox;
+
+// What the stage answers, inside the box's namespaces.
+std::string AnswerInside(std::string_view question);
 
 // Bytes of any value as an argument of a helper.
 nlohmann::json Binary(std::string_view bytes);
@@ -130,6 +134,9 @@ class Sandbox {
   std::vector<Event> Calls(Family family) const;
   // What is below /tmp, where helpers start, and in /dev/shm of the box: seen from outside.
   std::vector<TreeEntry> Names() const;
+  // The System V objects of the box, as its stage sees them. Nothing in practice mode, where they
+  // would be those of the whole machine.
+  std::vector<SysvObject> SysvObjects() const;
   // All processes that helpers started, living or not, in the order of their birth.
   std::vector<Process> Children() const;
   Box& box() { return *box_; }

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/msg.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -240,6 +241,17 @@ TEST(SandboxNames, AreTheSameInEveryMode) {
   EXPECT_THAT(box.Start("MakesNames").Wait(), Exited(0));
   EXPECT_THAT(NamesLeft(box),
               ElementsAre("FIFO /tmp/line", HasSubstr("/tmp/sub"), "FIFO /tmp/sub/deep"));
+}
+
+HELPER(MakesAQueue) { return msgget(0x1f, IPC_CREAT | IPC_EXCL | 0600) == -1 ? 1 : 0; }
+
+TEST(SandboxSysv, ObjectsAreSeenFromInsideTheBox) {
+  if (!Session::Get().confine) GTEST_SKIP() << "no namespaces here";
+  Sandbox box;
+  EXPECT_THAT(SysvLeft(box), testing::IsEmpty());
+  EXPECT_THAT(box.Start("MakesAQueue").Wait(), Exited(0));
+  EXPECT_THAT(SysvLeft(box),
+              ElementsAre(testing::MatchesRegex("System V message queue id [0-9]+ key 0x1f")));
 }
 
 }  // namespace

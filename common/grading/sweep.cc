@@ -9,6 +9,7 @@
 
 #include "common/base/names.h"
 #include "common/base/text.h"
+#include "common/grading/outcomes.h"
 
 namespace ipclab {
 namespace {
@@ -62,6 +63,14 @@ bool SomethingFailed(const Process& helper) {
                      [](const StudentCall& call) { return call.value == -1; });
 }
 
+// By the helper, or in the box: a scenario takes away all it made.
+std::vector<std::string> LeftInTheEnd(const Sandbox& box, const Helper& caller) {
+  std::vector<std::string> left = caller.Leftovers();
+  for (std::string& name : NamesLeft(box)) left.push_back(std::move(name));
+  for (std::string& object : SysvLeft(box)) left.push_back(std::move(object));
+  return left;
+}
+
 // Empty if all is well.
 std::string Try(const std::string& helper, const SandboxOptions& options, const Point& point,
                 int error) {
@@ -77,7 +86,7 @@ std::string Try(const std::string& helper, const SandboxOptions& options, const 
   Helper caller = box.Start(helper);
   const Ending ending = caller.Wait();
   if (ending.kind != Ending::Kind::kExited) return ending.text;
-  const std::vector<std::string> leftovers = caller.Leftovers();
+  const std::vector<std::string> leftovers = LeftInTheEnd(box, caller);
   if (!leftovers.empty()) return "left behind: " + Join(leftovers, "; ");
   // What a child meets may or may not show; an interrupted call is made again.
   const bool must_show =
@@ -111,7 +120,7 @@ std::string RideOutStorm(const std::string& helper, const SandboxOptions& option
   send_to_all(SIGCONT);
   const Ending ending = caller.Wait();
   if (ending.kind != Ending::Kind::kExited || ending.code != 0) return ending.text;
-  const std::vector<std::string> leftovers = caller.Leftovers();
+  const std::vector<std::string> leftovers = LeftInTheEnd(box, caller);
   if (!leftovers.empty()) return "left behind: " + Join(leftovers, "; ");
   std::printf("%s: %d volleys\n", helper.c_str(), volley);
   return "";
