@@ -50,9 +50,8 @@ class Brood {
  public:
   bool Spawn(int (*fn)(void*), void* arg) { return Note(STUDENT(reaper_spawn)(fn, arg)); }
 
-  // Not through STUDENT: a census before and after each of so many calls would take long.
   bool SpawnMany(int count, int (*fn)(void*), void* arg) {
-    const auto spawn = reinterpret_cast<decltype(&reaper_spawn)>(SubmissionSymbol("reaper_spawn"));
+    const auto spawn = UNMARKED(reaper_spawn);
     for (int i = 0; i < count; ++i) {
       if (!Note(spawn(fn, arg))) return false;
     }

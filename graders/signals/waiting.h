@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -23,14 +24,16 @@ constexpr int kNoLimit = -1;
 // Calls that a solution may sleep in until a signal comes.
 inline const std::vector<Family> kSignalWaits = {Family::kSignalWait, Family::kPoll};
 
-// Holds the helper when it is about to begin such a call inside a student's function. A signal that
-// comes meanwhile is handled before the call begins, unless it is blocked.
+// Holds the helper (or whoever `where` says) when it is about to begin such a call inside a
+// student's function. A signal that comes meanwhile is handled before the call begins, unless it is
+// blocked.
 class BeforeItWaits {
  public:
-  explicit BeforeItWaits(Sandbox& box) : box_(box) {
+  explicit BeforeItWaits(Sandbox& box) : BeforeItWaits(box, InCaller(box)) {}
+  BeforeItWaits(Sandbox& box, const std::function<bool(const Event&)>& where) : box_(box) {
     for (const Family family : kSignalWaits) {
       rules_.push_back(
-          box.AddRule({.family = family, .where = InCaller(box), .hold = true, .before = true}));
+          box.AddRule({.family = family, .where = where, .hold = true, .before = true}));
     }
   }
 
@@ -134,6 +137,11 @@ class CallersBlock {
  private:
   sigset_t before_;
 };
+
+// A student's function as it is, without marks: for processes other than the helper, and for loops,
+// where a census before and after each of many calls would take long.
+#define UNMARKED(function) \
+  reinterpret_cast<decltype(&(function))>(::ipclab::SubmissionSymbol(#function))
 
 using TestClock = std::chrono::steady_clock;
 
