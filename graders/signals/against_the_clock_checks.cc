@@ -56,7 +56,7 @@ HELPER(CountsIntoAFullPipe) {
   WriteHere(line.write.get(),
             std::string(static_cast<std::size_t>(CapacityOf(line.write.get())), 'f'));
   Counted counted{};
-  const int result = STUDENT(count_for)(line.write.get(), 30, &counted);
+  const int result = STUDENT(count_for)(line.write.get(), 20, &counted);
   ReportCounted(counted);
   return result == 0 ? 0 : 1;
 }
@@ -122,7 +122,7 @@ HELPER(Runs) {
 }
 
 HELPER(RunsThree) {
-  Run("burns 40", 60'000, 1, "burns_");
+  Run("burns 25", 60'000, 1, "burns_");
   Run("leads 0", 60'000, 1, "leads_");
   return 0;
 }
@@ -196,7 +196,7 @@ TEST_F(AgainstTheClock, IsNotHeldUpByAFullPipe) {
   Helper late = box.Start("CountsIntoAFullPipe");
   const auto comes = [&] { return !box.observer().Held(write).empty() || !late.process().alive; };
   ASSERT_TRUE(Comes(box, comes));
-  const auto over = Clock::now() + std::chrono::milliseconds(35);
+  const auto over = Clock::now() + std::chrono::milliseconds(25);
   ASSERT_TRUE(Comes(box, [&] { return Clock::now() > over; }));
   box.Release(write);
   EXPECT_THAT(OutcomeOf(late), Succeeds())
@@ -263,27 +263,55 @@ TEST_F(AgainstTheClock, CutsOffAProgramAtTheLimit) {
   EXPECT_THAT(caller.Leftovers(), NothingLeftBehind());
 }
 
-TEST_F(AgainstTheClock, KillsWhatDoesNotEndBySigterm) {
-  Sandbox box;
+// Runs a program with a limit and grace of 20 ms each. Its SIGTERM waits until `ready`, so that no
+// program is too slow for the limit.
+Helper RunsUntilCut(Sandbox& box, const std::string& program,
+                    const std::function<bool(const Helper&)>& ready) {
+  const auto where = [&box](const Event& event) {
+    return InCaller(box)(event) && event.args[1] == SIGTERM;
+  };
+  const int sigterm = box.AddRule({.family = Family::kSignalSend, .where = where, .hold = true});
+  Helper caller = box.Start("Runs", {{"line", program}, {"limit", 20}, {"grace", 20}});
+  EXPECT_TRUE(Comes(box, [&] {
+    const bool comes = !box.observer().Held(sigterm).empty() && ready(caller);
+    return comes || !caller.process().alive;
+  }));
+  box.Release(sigterm);
+  return caller;
+}
 
-  Helper refuses = box.Start("Runs", {{"line", "refuses"}, {"limit", 30}, {"grace", 20}});
+bool SaysReady(const Helper& caller) { return caller.output() == "ready "; }
+
+TEST_F(AgainstTheClock, KillsWhatDoesNotEndBySigterm) {
+  Sandbox box({.watch = {Family::kSignalSend}});
+
+  Helper refuses = RunsUntilCut(box, "refuses", SaysReady);
   EXPECT_THAT(OutcomeOf(refuses), Succeeds());
   EXPECT_THAT(refuses.call(), FailedWith(ETIMEDOUT));
   EXPECT_THAT(StatusOf(refuses, "status"), SaysKilledBy(SIGKILL));
-  EXPECT_THAT(refuses.output(), IsText("term")) << "the program says so when SIGTERM comes";
+  EXPECT_THAT(refuses.output(), IsText("ready term")) << "the program tells when SIGTERM comes";
   const std::int64_t real = refuses.Reported("real");
-  EXPECT_TRUE(real >= 50'000) << "limit and grace were 30 and 20 ms, and `real` says " << real
+  EXPECT_TRUE(real >= 40'000) << "limit and grace were 20 ms each, and `real` says " << real
                               << " us";
 
-  Helper stops = box.Start("Runs", {{"line", "stops"}, {"limit", 30}, {"grace", 20}});
+  const auto stopped = [&](const Helper&) {
+    return !Tracer::Get().Stopped(&box.observer()).empty();
+  };
+  Helper stops = RunsUntilCut(box, "stops", stopped);
   EXPECT_THAT(OutcomeOf(stops), Succeeds()) << "the program had stopped itself";
   EXPECT_THAT(stops.call(), FailedWith(ETIMEDOUT)) << "the program had stopped itself";
+}
 
-  Helper family = box.Start("Runs", {{"line", "has_stubborn_child"}, {"limit", 60}, {"grace", 20}});
-  EXPECT_THAT(OutcomeOf(family), Succeeds());
-  EXPECT_THAT(family.call(), FailedWith(ETIMEDOUT));
-  EXPECT_TRUE(AllChildrenEnd(box))
-      << "the program had a child that ignores SIGTERM, in its group; it is still there";
+TEST_F(AgainstTheClock, KillsTheWholeGroup) {
+  Sandbox box({.watch = {Family::kSignalSend}});
+
+  for (const char* const program : {"has_a_child", "has_a_stubborn_child"}) {
+    Helper caller = RunsUntilCut(box, program, SaysReady);
+    EXPECT_THAT(OutcomeOf(caller), Succeeds());
+    EXPECT_THAT(caller.call(), FailedWith(ETIMEDOUT));
+    EXPECT_TRUE(AllChildrenEnd(box))
+        << "the program had a child in its group, which is still there";
+  }
 }
 
 TEST_F(AgainstTheClock, MeasuresTheTimesOfTheProgram) {
@@ -293,12 +321,12 @@ TEST_F(AgainstTheClock, MeasuresTheTimesOfTheProgram) {
 
   EXPECT_THAT(OutcomeOf(caller), Succeeds());
   const std::int64_t used = caller.Reported("burns_used"), real = caller.Reported("burns_real");
-  EXPECT_TRUE(used >= 70'000) << "the program used 40 ms of processor time and its child as much; "
+  EXPECT_TRUE(used >= 45'000) << "the program used 25 ms of processor time and its child as much; "
                                  "user and sys say "
                               << used << " us";
-  EXPECT_TRUE(real >= 70'000) << "it did one after the other, and `real` says " << real << " us";
+  EXPECT_TRUE(real >= 45'000) << "it did one after the other, and `real` says " << real << " us";
   const std::int64_t next = caller.Reported("leads_used");
-  EXPECT_TRUE(next < 60'000) << "the next program did nothing, and user and sys say " << next
+  EXPECT_TRUE(next < 45'000) << "the next program did nothing, and user and sys say " << next
                              << " us";
 }
 
@@ -333,8 +361,8 @@ TEST_F(AgainstTheClock, GoesOnWaitingWhenASignalComes) {
   EXPECT_THAT(StatusOf(caller, "status"), SaysExit(7));
 }
 
-TEST_F(AgainstTheClock, SaysWhatIsWrongAndStartsNothing) {
-  Sandbox box;
+TEST_F(AgainstTheClock, SaysWhatIsWrongAndLeavesNothing) {
+  Sandbox box({.watch = {Family::kPoll}});
 
   Helper caller = box.Start("RunsWrongly");
   EXPECT_THAT(OutcomeOf(caller), Succeeds());
@@ -350,6 +378,16 @@ TEST_F(AgainstTheClock, SaysWhatIsWrongAndStartsNothing) {
   EXPECT_THAT(OutcomeOf(childless), Succeeds());
   EXPECT_THAT(childless.call(), FailedWith(EAGAIN)) << "fork() fails";
   EXPECT_THAT(childless.Leftovers(), NothingLeftBehind());
+
+  // Not everybody waits in poll.
+  const int poll = box.AddRule({.family = Family::kPoll, .where = InCaller(box), .answer = -ENOMEM});
+  Helper waitless = box.Start("Runs", {{"line", "waits"}, {"limit", 20}});
+  EXPECT_THAT(OutcomeOf(waitless), Succeeds());
+  if (box.observer().Matches(poll) > 0) {
+    EXPECT_THAT(waitless.call(), FailedWith(ENOMEM)) << "poll() fails";
+  }
+  EXPECT_TRUE(AllChildrenEnd(box)) << "a call failed, and the program is still there";
+  EXPECT_THAT(waitless.Leftovers(), NothingLeftBehind());
 }
 
 }  // namespace

@@ -46,9 +46,10 @@ PROGRAM(dies) {
 // Waits until a signal ends it.
 PROGRAM(waits) { WaitForever(); }
 
-// Says "term" when SIGTERM comes, and goes on waiting.
+// Says "ready ", and "term" when SIGTERM comes, and goes on waiting.
 PROGRAM(refuses) {
   signal(SIGTERM, [](int) { Say("term"); });
+  Say("ready ");
   WaitForever();
 }
 
@@ -58,16 +59,19 @@ PROGRAM(stops) {
   WaitForever();
 }
 
-// Starts a child that ignores SIGTERM, and waits for what it does not itself ignore.
-PROGRAM(has_stubborn_child) {
-  const pid_t child = fork();
-  if (child == 0) {
-    signal(SIGTERM, SIG_IGN);
-    Say("r");
-    WaitForever();
+[[noreturn]] void WaitWithAChild(void (*on_sigterm)(int)) {
+  if (fork() == 0) {
+    signal(SIGTERM, on_sigterm);
+    Say("ready ");
   }
   WaitForever();
 }
+
+// Has a child, which says "ready ". Both wait until a signal ends them.
+PROGRAM(has_a_child) { WaitWithAChild(SIG_DFL); }
+
+// The same, but the child ignores SIGTERM.
+PROGRAM(has_a_stubborn_child) { WaitWithAChild(SIG_IGN); }
 
 // burns MS: uses so much processor time itself, and lets a child use as much.
 PROGRAM(burns) {

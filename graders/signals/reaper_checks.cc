@@ -61,13 +61,17 @@ class Brood {
   // Calls reaper_wait until every child has been stored once.
   bool CollectAll(std::size_t cap = 8, int timeout_ms = kNoLimit) {
     while (statuses_.size() < pids_.size()) {
-      std::vector<Done> done(cap, {-1, -1});
-      const int stored = STUDENT(reaper_wait)(done.data(), cap, timeout_ms);
-      if (stored < 1 || stored > static_cast<int>(cap)) return false;
-      for (int i = 0; i < stored; ++i) Store(done[static_cast<std::size_t>(i)]);
-      if (strange_) return false;
+      if (!Collect(cap, timeout_ms)) return false;
     }
     return true;
+  }
+
+  bool Collect(std::size_t cap, int timeout_ms) {
+    std::vector<Done> done(cap, {-1, -1});
+    const int stored = STUDENT(reaper_wait)(done.data(), cap, timeout_ms);
+    if (stored < 1 || stored > static_cast<int>(cap)) return false;
+    for (int i = 0; i < stored; ++i) Store(done[static_cast<std::size_t>(i)]);
+    return !strange_;
   }
 
  private:
@@ -138,6 +142,19 @@ HELPER(CollectsAWaitingChild) {
   line.write.Reset();
   if (!brood.CollectAll()) return 3;
   holder.Join();
+  return STUDENT(reaper_stop)() == 0 ? 0 : 4;
+}
+
+// One child ends, the other one not before the first has been stored.
+HELPER(CollectsOneByOne) {
+  int code = static_cast<int>(args.Int("code"));
+  if (STUDENT(reaper_start)() != 0) return 1;
+  PipeEnds line = MakePipe();
+  Brood brood;
+  if (!brood.Spawn(WaitsForEndOf, &line) || !brood.Spawn(ExitsWith, &code)) return 2;
+  if (!brood.Collect(8, kNoLimit)) return 3;
+  line.write.Reset();
+  if (!brood.CollectAll()) return 3;
   return STUDENT(reaper_stop)() == 0 ? 0 : 4;
 }
 
@@ -227,6 +244,7 @@ HELPER(StopsInTheMiddle) {
   Gate();
   if (STUDENT(reaper_stop)() != 0) return 3;
   Report("action_stands", on_sigchld.Stands());
+  Report("mask_stands", IsBlocked(SIGUSR2) && !IsBlocked(SIGCHLD));
   line.write.Reset();
   int status = -1;
   pid_t waited = -1;
@@ -313,6 +331,17 @@ TEST_F(Reaper, WakesForAChildThatEndsJustBeforeItWaits) {
   EXPECT_THAT(OutcomeOf(caller), Succeeds())
       << "the child ended after reaper_wait() had looked and before it began to wait";
   EXPECT_THAT(StatusOf(caller, "status0"), SaysExit(code));
+}
+
+TEST_F(Reaper, StoresAChildWhileAnotherOneRuns) {
+  Sandbox box;
+  const int code = static_cast<int>(RandomInt(1, 100));
+
+  Helper caller = box.Start("CollectsOneByOne", {{"code", code}});
+
+  EXPECT_THAT(OutcomeOf(caller), Succeeds()) << "one child ended, the other one was still running";
+  EXPECT_THAT(StatusOf(caller, "status1"), SaysExit(code));
+  EXPECT_THAT(StatusOf(caller, "status0"), SaysExit(0)) << "of the one that ran on";
 }
 
 TEST_F(Reaper, LeavesOtherChildrenToTheCaller) {
@@ -456,6 +485,8 @@ TEST_F(Reaper, StopLeavesEverythingAsItWas) {
   EXPECT_TRUE(caller.Reported("action_stands") == 1)
       << "after reaper_stop() the action of SIGCHLD (handler, flags and mask) is not what it was "
          "before reaper_start()";
+  EXPECT_TRUE(caller.Reported("mask_stands") == 1)
+      << "after reaper_stop() the signal mask is not what it was before reaper_start()";
   EXPECT_THAT(StatusOf(caller, "mine"), SaysExit(0))
       << "of the child that still ran at reaper_stop(), from the caller's own waitpid()";
   EXPECT_THAT(caller.Leftovers(), NothingLeftBehind());

@@ -42,7 +42,7 @@ class Peer {
   pid_t pid_;
 };
 
-constexpr int kRounds = 300;
+constexpr int kRounds = 200;
 
 HELPER(AlternatesOften) {
   if (STUDENT(turns_init)() != 0) return 1;
