@@ -91,7 +91,7 @@ Sandbox::Sandbox(SandboxOptions options) : options_(std::move(options)), started
   box.shell = options_.shell;
   box.confine = session.confine;
   Tracer::Get();  // Blocks SIGCHLD before there is a child.
-  box_ = std::make_unique<Box>(box);
+  box_ = Box::Take(box);
   Observer::Options observe;
   observe.marker_address = box_->marker_address();
   observe.judge = &Judge;

@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "common/observe/alarm_clock.h"
 #include "common/observe/process.h"
 #include "common/observe/trace.h"
 #include "common/observe/tracer.h"
@@ -93,16 +94,6 @@ class Observer : public TaskListener {
     std::set<pid_t> held;
   };
 
-  // The interval timers of a process, which fork does not copy. One that was set to ring once is
-  // over when its SIGALRM has been delivered. Older ones may have been pending when it was set, so
-  // that is only said when as many have been delivered as there were settings.
-  struct AlarmClock {
-    bool set = false;      // ITIMER_REAL has been set and not been switched off.
-    bool repeats = false;  // It had an interval at some time.
-    bool others = false;   // ITIMER_VIRTUAL or ITIMER_PROF was set at some time.
-    int to_come = 0;
-  };
-
   Entry OnEntry(pid_t tid, const CallInfo& call) override;
   bool OnExit(pid_t tid, long result) override;
   void OnRepeat(pid_t tid) override;
@@ -117,7 +108,6 @@ class Observer : public TaskListener {
   void OnReport(Process& process, const std::string& data);
   Entry Apply(const Event& event, std::size_t index);
   std::optional<std::size_t> Continued(pid_t tid, const CallInfo& call);
-  void NoteTimer(const Event& event);
   void NoteArmed(pid_t pid);
   Process* Owner(pid_t tid);
   Process* HelperOf(Process& process);

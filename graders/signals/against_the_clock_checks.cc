@@ -380,7 +380,8 @@ TEST_F(AgainstTheClock, SaysWhatIsWrongAndLeavesNothing) {
   EXPECT_THAT(childless.Leftovers(), NothingLeftBehind());
 
   // Not everybody waits in poll.
-  const int poll = box.AddRule({.family = Family::kPoll, .where = InCaller(box), .answer = -ENOMEM});
+  const int poll =
+      box.AddRule({.family = Family::kPoll, .where = InCaller(box), .answer = -ENOMEM});
   Helper waitless = box.Start("Runs", {{"line", "waits"}, {"limit", 20}});
   EXPECT_THAT(OutcomeOf(waitless), Succeeds());
   if (box.observer().Matches(poll) > 0) {
