@@ -25,17 +25,36 @@ EXERCISE(Reaper);
 
 int ExitsWith(void* code) { return *static_cast<int*>(code); }
 
-int DiesOfSigterm(void*) { return raise(SIGTERM); }
-
-// Until nobody can write into the pipe any more.
-int WaitsForEndOf(void* arg) {
-  PipeEnds& line = *static_cast<PipeEnds*>(arg);
+// Waits until nobody can write into the pipe any more: no child ends before its parent is ready for
+// that.
+void AwaitEndOf(PipeEnds& line) {
   line.write.Reset();
   ReadHere(line.read.get());
+}
+
+int WaitsForEndOf(void* line) {
+  AwaitEndOf(*static_cast<PipeEnds*>(line));
   return 0;
 }
 
-int TellsItsSignals(void*) {
+struct Order {
+  PipeEnds& line;
+  int code;
+};
+
+int WaitsAndExits(void* arg) {
+  const Order& order = *static_cast<Order*>(arg);
+  AwaitEndOf(order.line);
+  return order.code;
+}
+
+int WaitsAndDies(void* line) {
+  AwaitEndOf(*static_cast<PipeEnds*>(line));
+  return raise(SIGTERM);
+}
+
+int TellsItsSignals(void* line) {
+  AwaitEndOf(*static_cast<PipeEnds*>(line));
   Report("default", ActionNow(SIGCHLD).sa_handler == SIG_DFL);
   Report("sigchld_blocked", IsBlocked(SIGCHLD));
   Report("sigusr2_blocked", IsBlocked(SIGUSR2));
@@ -99,12 +118,14 @@ class Brood {
 };
 
 HELPER(CollectsThree) {
-  int one = static_cast<int>(args.Int("one"));
-  int two = static_cast<int>(args.Int("two"));
+  PipeEnds line = MakePipe();
+  Order one{line, static_cast<int>(args.Int("one"))};
+  Order two{line, static_cast<int>(args.Int("two"))};
   if (STUDENT(reaper_start)() != 0) return 1;
   Brood brood;
-  if (!brood.Spawn(ExitsWith, &one) || !brood.Spawn(DiesOfSigterm, nullptr)) return 2;
-  if (!brood.Spawn(ExitsWith, &two)) return 2;
+  if (!brood.Spawn(WaitsAndExits, &one) || !brood.Spawn(WaitsAndDies, &line)) return 2;
+  if (!brood.Spawn(WaitsAndExits, &two)) return 2;
+  line.write.Reset();
   if (!brood.CollectAll()) return 3;
   return STUDENT(reaper_stop)() == 0 ? 0 : 4;
 }
@@ -138,20 +159,22 @@ HELPER(CollectsAWaitingChild) {
   PipeEnds line = MakePipe();
   Brood brood;
   if (!brood.Spawn(WaitsForEndOf, &line)) return 2;
-  Beside holder([&] { Gate(); });
-  line.write.Reset();
+  Beside other([&] { Gate(); });
   if (!brood.CollectAll()) return 3;
-  holder.Join();
+  other.Join();
   return STUDENT(reaper_stop)() == 0 ? 0 : 4;
 }
 
 // One child ends, the other one not before the first has been stored.
 HELPER(CollectsOneByOne) {
-  int code = static_cast<int>(args.Int("code"));
   if (STUDENT(reaper_start)() != 0) return 1;
   PipeEnds line = MakePipe();
   Brood brood;
-  if (!brood.Spawn(WaitsForEndOf, &line) || !brood.Spawn(ExitsWith, &code)) return 2;
+  if (!brood.Spawn(WaitsForEndOf, &line)) return 2;
+  PipeEnds soon = MakePipe();
+  Order order{soon, static_cast<int>(args.Int("code"))};
+  if (!brood.Spawn(WaitsAndExits, &order)) return 2;
+  soon.write.Reset();
   if (!brood.Collect(8, kNoLimit)) return 3;
   line.write.Reset();
   if (!brood.CollectAll()) return 3;
@@ -202,7 +225,9 @@ HELPER(AsksAChildForItsSignals) {
   const CallersBlock block(SIGUSR2);
   if (STUDENT(reaper_start)() != 0) return 1;
   Brood brood;
-  if (!brood.Spawn(TellsItsSignals, nullptr)) return 2;
+  PipeEnds line = MakePipe();
+  if (!brood.Spawn(TellsItsSignals, &line)) return 2;
+  line.write.Reset();
   if (!brood.CollectAll()) return 3;
   return STUDENT(reaper_stop)() == 0 ? 0 : 4;
 }
@@ -231,14 +256,13 @@ HELPER(StartsAndSpawns) {
 
 // One child has ended when it stops, another one still runs.
 HELPER(StopsInTheMiddle) {
-  int code = 0;
   const CallersAction on_sigchld(SIGCHLD, DoNothing);
   const CallersBlock block(SIGUSR2);
-  PipeEnds line = MakePipe();
   if (STUDENT(reaper_start)() != 0) return 1;
-  const pid_t ended = STUDENT(reaper_spawn)(ExitsWith, &code);
-  if (ended < 1) return 2;
-  Report("ended", ended);
+  PipeEnds soon = MakePipe();
+  if (STUDENT(reaper_spawn)(WaitsForEndOf, &soon) < 1) return 2;
+  soon.write.Reset();
+  PipeEnds line = MakePipe();
   const pid_t running = STUDENT(reaper_spawn)(WaitsForEndOf, &line);
   if (running < 1) return 2;
   Gate();
@@ -376,6 +400,7 @@ TEST_F(Reaper, LeavesOtherChildrenToTheCaller) {
 }
 
 TEST_F(Reaper, TakesNoNoticeOfChildrenThatStopAndGoOn) {
+  // While somebody is held, nobody waits for ever.
   Sandbox box({.watch = {Family::kSignalSend}});
   const int gate = HoldAtGate(box);
 
@@ -391,10 +416,13 @@ TEST_F(Reaper, TakesNoNoticeOfChildrenThatStopAndGoOn) {
   ASSERT_TRUE(ComesToRest(box));
   EXPECT_FALSE(caller.call("reaper_wait").returned)
       << "the child went on, and " << DescribeCall(caller.call("reaper_wait"));
+  kill(child, SIGKILL);
+  ASSERT_TRUE(WaitUntilEnded(box, child));
+  ASSERT_TRUE(HasSettled(box, caller));
   box.Release(gate);
 
   EXPECT_THAT(OutcomeOf(caller), Succeeds());
-  EXPECT_THAT(StatusOf(caller, "status0"), SaysExit(0)) << "in the end";
+  EXPECT_THAT(StatusOf(caller, "status0"), SaysKilledBy(SIGKILL)) << "in the end";
 }
 
 TEST_F(Reaper, WaitsNoLongerThanItMay) {

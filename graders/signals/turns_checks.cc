@@ -220,19 +220,35 @@ bool WasSent(const Sandbox& box, int signal) {
   });
 }
 
+// A turn for which a process is not prepared ends it.
+std::string KilledByATurn(const Sandbox& box) {
+  for (const Process& child : box.Children()) {
+    if (!child.status || !WIFSIGNALED(*child.status)) continue;
+    return "the child was " + DescribeStatus(*child.status);
+  }
+  return "";
+}
+
+// How the helper ended. What killed its child comes first: it explains the rest.
+Outcome OutcomeOfBoth(const Sandbox& box, Helper& caller) {
+  const Outcome outcome = OutcomeOf(caller);
+  EXPECT_TRUE(KilledByATurn(box).empty()) << KilledByATurn(box);
+  return outcome;
+}
+
 TEST_F(Turns, ParentAndChildAlternate) {
   Sandbox box({.watch = {Family::kSignalSend}, .skip_sleeps = true});
   const int gate = HoldAtGate(box);
 
   Helper caller = box.Start("AlternatesOften");
-  ASSERT_TRUE(SomebodyComesTo(box, gate));
+  ASSERT_TRUE(SomebodyComesTo(box, gate)) << KilledByATurn(box);
   ASSERT_TRUE(Waits(box, caller, "for its child"));
   EXPECT_FALSE(caller.call("wait_child").returned)
       << "the child has not told its parent anything, and "
       << DescribeCall(caller.call("wait_child"));
   box.Release(gate);
 
-  EXPECT_THAT(OutcomeOf(caller), Succeeds());
+  EXPECT_THAT(OutcomeOfBoth(box, caller), Succeeds());
   EXPECT_THAT(caller.ReportedBytes("text"), SameBytesAs(InTurn(kRounds)));
   EXPECT_THAT(StatusOf(caller, "child"), SaysExit(0)) << "of the child";
 }
@@ -242,15 +258,16 @@ TEST_F(Turns, KeepsATurnThatIsToldBeforeTheOtherSideWaits) {
     Sandbox box({.watch = {Family::kSignalSend}, .skip_sleeps = true});
     const int gate = HoldAtGate(box);
     Helper caller = box.Start("TellsTheChildEarly");
-    ASSERT_TRUE(SomebodyComesTo(box, gate));
+    ASSERT_TRUE(SomebodyComesTo(box, gate)) << KilledByATurn(box);
     ASSERT_TRUE(Waits(box, caller, "for its child"));
     box.Release(gate);
-    EXPECT_THAT(OutcomeOf(caller), Succeeds()) << "the child was told before wait_parent()";
+    EXPECT_THAT(OutcomeOfBoth(box, caller), Succeeds())
+        << "the child was told before wait_parent()";
     EXPECT_THAT(StatusOf(caller, "child"), SaysExit(0)) << "of the child";
   }
   Sandbox box({.skip_sleeps = true});
   Helper caller = box.Start("IsToldEarly");
-  EXPECT_THAT(OutcomeOf(caller), Succeeds()) << "the parent was told before wait_child()";
+  EXPECT_THAT(OutcomeOfBoth(box, caller), Succeeds()) << "the parent was told before wait_child()";
   EXPECT_THAT(StatusOf(caller, "child"), SaysExit(0)) << "of the child";
 }
 
@@ -266,14 +283,14 @@ TEST_F(Turns, KeepsATurnThatIsToldJustBeforeItWaits) {
     });
 
     Helper caller = box.Start(role);
-    ASSERT_TRUE(SomebodyComesTo(box, gate));
+    ASSERT_TRUE(SomebodyComesTo(box, gate)) << KilledByATurn(box);
     ASSERT_TRUE(wait.Comes());
     box.Release(gate);
     ASSERT_TRUE(
         Comes(box, [&] { return WasSent(box, parent_waits ? SIGUSR1 : SIGUSR2) || AtRest(box); }));
     wait.Release();
 
-    EXPECT_THAT(OutcomeOf(caller), Succeeds())
+    EXPECT_THAT(OutcomeOfBoth(box, caller), Succeeds())
         << "the turn was told when the " << (parent_waits ? "parent" : "child")
         << " had looked for it and was about to wait";
     EXPECT_THAT(StatusOf(caller, "child"), SaysExit(0)) << "of the child";
@@ -371,8 +388,7 @@ TEST_F(Turns, EndLeavesEverythingAsItWas) {
             << " (handler, flags and mask) is not what it was before turns_init()";
       }
       const StudentCall end = caller.call("turns_end");
-      const StudentCall init = caller.call("turns_init");
-      EXPECT_THAT(Leftovers(init.before, end.after, box.names()), NothingLeftBehind());
+      EXPECT_THAT(Leftovers(caller.call(0).before, end.after, box.names()), NothingLeftBehind());
     }
   }
 }
