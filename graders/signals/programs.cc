@@ -46,13 +46,6 @@ PROGRAM(dies) {
 // Waits until a signal ends it.
 PROGRAM(waits) { WaitForever(); }
 
-// Says "ready ", and "term" when SIGTERM comes, and goes on waiting.
-PROGRAM(refuses) {
-  signal(SIGTERM, [](int) { Say("term"); });
-  Say("ready ");
-  WaitForever();
-}
-
 // Stops itself.
 PROGRAM(stops) {
   raise(SIGSTOP);

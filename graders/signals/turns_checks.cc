@@ -30,6 +30,13 @@ class Peer {
     if (pid_ == 0) _exit(body());
   }
   pid_t pid() const { return pid_; }
+  // A turn may well interrupt the waits here: that is up to the submission.
+  void AwaitEnd() const {
+    siginfo_t info;
+    while (waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT) == -1) {
+      if (errno != EINTR) throw SystemError(errno, "waitid");
+    }
+  }
   // 0 if its body returned 0.
   int Join() {
     int status = -1;
@@ -91,7 +98,7 @@ HELPER(IsToldEarly) {
   if (STUDENT(turns_init)() != 0) return 1;
   const pid_t parent = getpid();
   Peer child([&] { return UNMARKED(tell_parent)(parent) == 0 ? 0 : 2; });
-  AwaitEnd(child.pid());
+  child.AwaitEnd();
   Report("child", child.Join());
   if (STUDENT(wait_child)(kNoLimit) != 0) return 3;
   return STUDENT(turns_end)() == 0 ? 0 : 4;
