@@ -115,84 +115,92 @@ int stop_group(pid_t pgid, int grace_ms) {
 // ---- 5. A reaper for SIGCHLD --------------------------------------------------------------------
 
 int reaper_start(void) {
-  // TODO(you): signals.h, section 5.
+  // TODO(you): signals.h, section 5. SIGCHLD is ignored by default, and yet children become
+  // zombies. What does a handler change, and who wants the former action back?
   return NotYet();
 }
 
 int reaper_stop(void) {
-  // TODO(you): signals.h, section 5.
+  // TODO(you): signals.h, section 5. Which children has nobody asked about, and what did
+  // reaper_start find?
   return NotYet();
 }
 
 pid_t reaper_spawn(int (*fn)(void*), void* arg) {
-  // TODO(you): signals.h, section 5.
+  // TODO(you): signals.h, section 5. The child may end before fork returns here. What does your
+  // handler find in its table then?
   return NotYet(fn, arg);
 }
 
 int reaper_wait(Done* out, std::size_t cap, int timeout_ms) {
-  // TODO(you): signals.h, section 5.
+  // TODO(you): signals.h, section 5. You look, find nothing and lie down to sleep. What if a child
+  // ends in between?
   return NotYet(out, cap, timeout_ms);
 }
 
 // ---- 6. Take turns ------------------------------------------------------------------------------
 
 int turns_init(void) {
-  // TODO(you): signals.h, section 6.
+  // TODO(you): signals.h, section 6. What will a child have at its very first instruction?
   return NotYet();
 }
 
 int tell_parent(pid_t parent) {
-  // TODO(you): signals.h, section 6.
+  // TODO(you): signals.h, section 6. Which signal is for whom, and whom would kill(0, ...) reach?
   return NotYet(parent);
 }
 
 int tell_child(pid_t child) {
-  // TODO(you): signals.h, section 6.
+  // TODO(you): signals.h, section 6. As above.
   return NotYet(child);
 }
 
 int wait_parent(int timeout_ms) {
-  // TODO(you): signals.h, section 6.
+  // TODO(you): signals.h, section 6. How do you let a signal in and fall asleep in one step?
   return NotYet(timeout_ms);
 }
 
 int wait_child(int timeout_ms) {
-  // TODO(you): signals.h, section 6.
+  // TODO(you): signals.h, section 6. As above. Which of the two turns is used up here?
   return NotYet(timeout_ms);
 }
 
 int turns_end(void) {
-  // TODO(you): signals.h, section 6.
+  // TODO(you): signals.h, section 6. A turn is still pending. Who handles it once you unblock its
+  // signal?
   return NotYet();
 }
 
 // ---- 7. my_alarm, my_sleep, every ---------------------------------------------------------------
 
 unsigned my_alarm(unsigned seconds) {
-  // TODO(you): signals.h, section 7.
+  // TODO(you): signals.h, section 7. Which field starts the clock, and which one would repeat it?
   return static_cast<unsigned>(NotYet(seconds));
 }
 
 unsigned my_sleep(unsigned seconds) {
-  // TODO(you): signals.h, section 7.
+  // TODO(you): signals.h, section 7. There is one alarm clock in the process, and the caller may be
+  // using it. Which waits have a time limit of their own?
   return static_cast<unsigned>(NotYet(seconds));
 }
 
 int every(long interval_us, int ticks, void (*tick)(void*), void* arg) {
-  // TODO(you): signals.h, section 7.
+  // TODO(you): signals.h, section 7. When is the k-th tick due, if the one before it took long?
   return NotYet(interval_us, ticks, tick, arg);
 }
 
 // ---- 8. Counting against the clock, running with a limit ----------------------------------------
 
 int count_for(int out_fd, unsigned ms, Counted* out) {
-  // TODO(you): signals.h, section 8.
+  // TODO(you): signals.h, section 8. What wakes a write that waits for room, and what if the alarm
+  // rings just before it?
   return NotYet(out_fd, ms, out);
 }
 
 int run_limited(const char* const argv[], unsigned limit_ms, unsigned grace_ms, int* wstatus,
                 Times* times) {
-  // TODO(you): signals.h, section 8.
+  // TODO(you): signals.h, section 8. How do you wait for two things at once, the end of a child and
+  // the end of the time?
   return NotYet(argv, limit_ms, grace_ms, wstatus, times);
 }
 

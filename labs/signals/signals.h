@@ -211,7 +211,8 @@ struct Times {  // In seconds.
   double sys;
 };
 
-// Runs a program (argv[0] is looked up in PATH) in a process group of its own, and waits for it.
+// Runs a program (argv[0] is looked up in PATH) in a process group of its own, with the signal mask
+// of the caller, and waits for it.
 // What a program that ends in time leaves behind in its group is left alone.
 // After limit_ms the group gets SIGTERM, and grace_ms later SIGKILL. Stores the wait status and
 // how long it took, as time(1): the processor time is that of the program and of what it waited
