@@ -130,7 +130,8 @@ HELPER(SweepsCountFor) {
   const int room = CapacityOf(line.write.get()) - 6;
   WriteHere(line.write.get(), std::string(static_cast<std::size_t>(room), 'f'));
   Counted counted{};
-  return STUDENT(count_for)(line.write.get(), 5, &counted) == 0 && counted.with_output == 3 ? 0 : 1;
+  return STUDENT(count_for)(line.write.get(), 40, &counted) == 0 && counted.with_output == 3 ? 0
+                                                                                             : 1;
 }
 
 TEST(ErrorSweep, CountFor) { ExpectSound("SweepsCountFor"); }
