@@ -37,15 +37,23 @@ std::string Lines(std::uint64_t n) {
   return lines;
 }
 
+// Counts into a file for `ms` milliseconds. On a busy machine others may take all of that time; if
+// so it is tried again, for longer.
 HELPER(CountsIntoAFile) {
   const int file = Check(open("numbers", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), "open");
-  Counted counted{};
-  const TestClock::time_point start = TestClock::now();
-  const int result = STUDENT(count_for)(file, static_cast<unsigned>(args.Int("ms")), &counted);
-  Report("took", MicrosSince(start));
-  ReportCounted(counted);
-  Check(lseek(file, 0, SEEK_SET), "lseek");
-  Report("right", ReadHere(file) == Lines(counted.with_output));
+  int result = -1;
+  for (std::int64_t ms = args.Int("ms"), last = ms << args.Int("tries"); ms < last; ms *= 2) {
+    Check(ftruncate(file, 0), "ftruncate");
+    Check(lseek(file, 0, SEEK_SET), "lseek");
+    Counted counted{};
+    const TestClock::time_point start = TestClock::now();
+    result = STUDENT(count_for)(file, static_cast<unsigned>(ms), &counted);
+    Report("took", MicrosSince(start));
+    ReportCounted(counted);
+    Check(lseek(file, 0, SEEK_SET), "lseek");
+    Report("right", ReadHere(file) == Lines(counted.with_output));
+    if (counted.with_output > 0 && counted.without_output > 2 * counted.with_output) break;
+  }
   close(file);
   unlink("numbers");
   return result == 0 ? 0 : 1;
@@ -74,7 +82,7 @@ HELPER(CountsWithCare) {
   Counted counted{};
   STUDENT(count_for)(null, 10, &counted);
   ReportCounted(counted);
-  STUDENT(count_for)(kClosedFd, 10, &counted);
+  STUDENT(count_for)(kClosedFd, 60'000, &counted);
   itimerval clock{};
   Check(getitimer(ITIMER_REAL, &clock), "getitimer");
   Report("clock", clock.it_value.tv_sec + clock.it_value.tv_usec);
@@ -156,11 +164,11 @@ bool LetsTheKernelKeepTheTime(const Sandbox& box) {
 TEST_F(AgainstTheClock, CountsFurtherWithoutOutput) {
   Sandbox box;
 
-  Helper caller = box.Start("CountsIntoAFile", {{"ms", 30}});
+  Helper caller = box.Start("CountsIntoAFile", {{"ms", 20}, {"tries", 5}});
 
   EXPECT_THAT(OutcomeOf(caller), Succeeds());
   const std::int64_t with = caller.Reported("with"), without = caller.Reported("without");
-  EXPECT_TRUE(with > 0) << "no number was written in 30 ms";
+  EXPECT_TRUE(with > 0) << "no number was written in 20 ms, and none in longer times";
   EXPECT_TRUE(caller.Reported("right") == 1)
       << "out_fd did not get the lines 1 to " << with << ", as with_output says";
   EXPECT_TRUE(without > 2 * with) << "it counted to " << with << " with output, and to " << without
@@ -171,7 +179,7 @@ TEST_F(AgainstTheClock, CountsUntilATimerStopsIt) {
   Sandbox box({.watch = {Family::kPoll, Family::kSignalWait, Family::kFutex}});
   const int ms = static_cast<int>(RandomInt(11, 25));
 
-  Helper caller = box.Start("CountsIntoAFile", {{"ms", ms}});
+  Helper caller = box.Start("CountsIntoAFile", {{"ms", ms}, {"tries", 1}});
 
   EXPECT_THAT(OutcomeOf(caller), Succeeds());
   const std::int64_t took = caller.Reported("took");
@@ -197,7 +205,7 @@ TEST_F(AgainstTheClock, IsNotHeldUpByAFullPipe) {
   const auto comes = [&] { return !box.observer().Held(write).empty() || !late.process().alive; };
   ASSERT_TRUE(Comes(box, comes));
   const auto over = Clock::now() + std::chrono::milliseconds(25);
-  ASSERT_TRUE(Comes(box, [&] { return Clock::now() > over; }));
+  ASSERT_TRUE(Comes(box, [&] { return Clock::now() > over || !late.process().alive; }));
   box.Release(write);
   EXPECT_THAT(OutcomeOf(late), Succeeds())
       << "the time was over just before it began to write into the full pipe";

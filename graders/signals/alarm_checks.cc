@@ -1,5 +1,6 @@
 // Exercise signals.7: my_alarm, my_sleep and every.
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -149,8 +150,7 @@ void Tick(void* arg) {
   ticks.last = MicrosSince(ticks.start);
   if (ticks.last < ticks.count * ticks.interval) ++ticks.early;
   ticks.in_handler |= InAHandler();
-  while (MicrosSince(ticks.start) < ticks.slow_until) {
-  }
+  while (MicrosSince(ticks.start) < ticks.slow_until) poll(nullptr, 0, 1);
 }
 
 HELPER(Ticks) {
@@ -170,7 +170,7 @@ HELPER(Ticks) {
 HELPER(TicksSlowly) {
   int count = 0;
   bool in_time = false;
-  for (std::int64_t interval = 6'000; interval < 100'000 && !in_time; interval *= 2) {
+  for (std::int64_t interval = 6'000; interval < 200'000 && !in_time; interval *= 2) {
     Ticks ticks{interval, TestClock::now()};
     ticks.slow_until = 9 * interval / 2;
     if (STUDENT(every)(interval, 4, Tick, &ticks) != 0) return 1;
@@ -233,12 +233,12 @@ TEST_F(Alarm, AlarmReturnsTheRestAsTheKernelRoundsIt) {
   Sandbox box;
   const std::int64_t whole = RandomInt(2, 90);
 
-  Helper caller = box.Start("AsksForTheRest", {{"rest0", 400'000},
+  Helper caller = box.Start("AsksForTheRest", {{"rest0", 480'000},
                                                {"rest1", 1'400'000},
                                                {"rest2", 1'900'000},
                                                {"rest3", whole * kSecond + 300'000}});
   EXPECT_THAT(OutcomeOf(caller), Succeeds());
-  EXPECT_THAT(caller.call(0), Returned(1)) << "0.4 s were left, and 0 would mean: no alarm";
+  EXPECT_THAT(caller.call(0), Returned(1)) << "0.48 s were left, and 0 would mean: no alarm";
   EXPECT_THAT(caller.call(1), Returned(1)) << "1.4 s were left";
   EXPECT_THAT(caller.call(2), Returned(2)) << "1.9 s were left";
   EXPECT_THAT(caller.call(3), Returned(whole)) << whole << ".3 s were left";
@@ -293,8 +293,8 @@ TEST_F(Alarm, SleepTakesTheWholeTime) {
   }
 }
 
-MATCHER(AlmostAHundred, "it returns 100, or 99") {
-  return arg.returned && (arg.value == 100 || arg.value == 99);
+MATCHER(AlmostAHundred, "it returns 100, or a little less") {
+  return arg.returned && arg.value > 95 && arg.value <= 100;
 }
 
 // Serves the box until the helper sleeps, be it in a call that is not allowed here.
@@ -326,24 +326,38 @@ TEST_F(Alarm, SleepEndsWhenAHandlerHasRun) {
   EXPECT_TRUE(caller.Reported("left") == 0) << "a timer of my_sleep() is still running";
 }
 
-// Serves the box until the alarm of the caller, 30 ms away, has come and had its effect. The kernel
-// notes it at its time, however busy the machine is.
+// True once SIGALRM has come to the helper. The kernel notes an alarm at its time, however busy the
+// machine is.
+bool HasRung(const Sandbox& box, const Helper& sleeper) {
+  const std::optional<Status> status = ReadStatus(sleeper.pid());
+  return (status && status->signals.pending.Has(SIGALRM)) ||
+         std::ranges::any_of(box.events(), [&](const Event& event) {
+           return event.kind == Event::Kind::kSignal && event.pid == sleeper.pid() &&
+                  event.status == SIGALRM;
+         });
+}
+
+// Starts a helper that sets an alarm and sleeps. On a busy machine the alarm may ring before the
+// sleep begins, and does not end it then; so it is tried again with a later one.
+Helper SleepsUntilAnAlarm(Sandbox& box) {
+  std::int64_t alarm = 30'000;
+  for (;; alarm *= 4) {
+    Helper sleeper = box.Start("SleepsLong", {{"alarm", alarm}});
+    const bool sleeps{Sleeps(box, sleeper)};
+    if (!sleeps || !HasRung(box, sleeper) || alarm > 1'000'000) return sleeper;
+    sleeper.Signal(SIGKILL);
+  }
+}
+
+// Serves the box until the alarm of the caller has come and had its effect.
 [[nodiscard]] testing::AssertionResult Rings(Sandbox& box, Helper& sleeper) {
-  const auto rang = [&] {
-    const std::optional<Status> status = ReadStatus(sleeper.pid());
-    return (status && status->signals.pending.Has(SIGALRM)) ||
-           std::ranges::any_of(box.events(), [&](const Event& event) {
-             return event.kind == Event::Kind::kSignal && event.pid == sleeper.pid() &&
-                    event.status == SIGALRM;
-           });
-  };
-  const auto at_the_latest = Clock::now() + std::chrono::milliseconds(300);
+  const auto at_the_latest = Clock::now() + std::chrono::milliseconds(2500);
   const auto over = [&] {
-    return rang() || !sleeper.process().alive || Clock::now() > at_the_latest;
+    return HasRung(box, sleeper) || !sleeper.process().alive || Clock::now() > at_the_latest;
   };
   if (const auto comes = Comes(box, over); !comes) return comes;
-  if (sleeper.process().alive && !rang()) {
-    return testing::AssertionFailure() << "the caller's alarm, 30 ms away, has not come";
+  if (sleeper.process().alive && !HasRung(box, sleeper)) {
+    return testing::AssertionFailure() << "the alarm that the caller had set has not come";
   }
   if (const auto settles = HasSettled(box, sleeper); !settles) return settles;
   if (sleeper.call().returned || !sleeper.process().alive) return testing::AssertionSuccess();
@@ -353,13 +367,13 @@ TEST_F(Alarm, SleepEndsWhenAHandlerHasRun) {
 TEST_F(Alarm, SleepLetsTheCallersAlarmRing) {
   Sandbox box;
 
-  Helper soon = box.Start("SleepsLong", {{"alarm", 30'000}});
+  Helper soon = SleepsUntilAnAlarm(box);
   ASSERT_TRUE(Rings(box, soon));
   EXPECT_THAT(OutcomeOf(soon), Succeeds());
   EXPECT_TRUE(soon.Reported("rings") == 1)
       << "the caller's alarm came during my_sleep(100), and its handler ran "
       << soon.Reported("rings") << " times";
-  EXPECT_THAT(soon.call(), AlmostAHundred()) << "the caller's alarm ended the sleep after 30 ms";
+  EXPECT_THAT(soon.call(), AlmostAHundred()) << "the caller's alarm ended the sleep";
 
   Helper deadly = box.Start("SleepsLong", {{"alarm", 30'000}, {"default", 1}});
   ASSERT_TRUE(Rings(box, deadly));
@@ -389,14 +403,18 @@ TEST_F(Alarm, EveryTicksAtItsTimes) {
   EXPECT_TRUE(caller.Reported("in_handler") == 0)
       << "tick was called inside a signal handler, where it may not call everything";
 
-  Helper disturbed = box.Start("Ticks", {{"interval", 25'000}, {"ticks", 2}});
-  ASSERT_TRUE(Waits(box, disturbed, "for the first tick"));
-  ASSERT_TRUE(Interrupt(box, disturbed, SIGUSR1));
-  EXPECT_THAT(OutcomeOf(disturbed), Succeeds());
-  EXPECT_THAT(disturbed.call(), Returned(0)) << "another signal came, which the caller handles";
-  EXPECT_TRUE(disturbed.Reported("count") == 2 && disturbed.Reported("early") == 0)
-      << "another signal came, which the caller handles: " << disturbed.Reported("count")
-      << " ticks instead of 2, " << disturbed.Reported("early") << " of them too early";
+  // On a busy machine it may have ticked before anybody has seen it wait.
+  bool interrupted = false;
+  for (std::int64_t interval = 25'000; interval < 500'000 && !interrupted; interval *= 2) {
+    Helper disturbed = box.Start("Ticks", {{"interval", interval}, {"ticks", 2}});
+    interrupted = Waits(box, disturbed, "for a tick") && Interrupt(box, disturbed, SIGUSR1);
+    EXPECT_THAT(OutcomeOf(disturbed), Succeeds());
+    EXPECT_THAT(disturbed.call(), Returned(0)) << "another signal came, which the caller handles";
+    EXPECT_TRUE(disturbed.Reported("count") == 2 && disturbed.Reported("early") == 0)
+        << "another signal came, which the caller handles: " << disturbed.Reported("count")
+        << " ticks instead of 2, " << disturbed.Reported("early") << " of them too early";
+  }
+  EXPECT_TRUE(interrupted) << "every() did not wait for its ticks";
 }
 
 TEST_F(Alarm, EveryMakesUpForASlowTick) {

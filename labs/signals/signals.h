@@ -84,8 +84,8 @@ struct Ev {
 //         ENOBUFS more than `cap` records; log[0..cap) then holds the first
 int nest_log(int outer, int also, const int* inside, std::size_t n, Ev* log, std::size_t cap);
 
-// Blocks `signo`, sends it to its own process `times` times, unblocks it, and returns how often it
-// was delivered. Real-time signals are sent with sigqueue(3). The former action sees none of them.
+// Blocks `signo`, sends it to its own process `times` times, unblocks it, also for a caller that has
+// it blocked, and returns how often it was delivered. Real-time signals are sent with sigqueue(3). The former action sees none of them.
 // Errors: EINVAL, for SIGKILL, SIGSTOP and times < 0 too; EAGAIN the queue is full (then those
 //         that were queued are gone as well).
 int deliveries(int signo, int times);
