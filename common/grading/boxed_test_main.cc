@@ -8,13 +8,17 @@
 #include <cstdlib>
 
 #include "common/grading/probe.h"
+#include "common/grading/sandbox.h"
 #include "common/grading/session.h"
 #include "common/sandbox/helper.h"
 #include "common/sandbox/stage.h"
 
 namespace {
 
-std::string Answer(std::string_view question) { return "heard: " + std::string(question); }
+std::string Answer(std::string_view question) {
+  if (question.starts_with("hello")) return "heard: " + std::string(question);
+  return ipclab::AnswerInside(question);
+}
 
 }  // namespace
 

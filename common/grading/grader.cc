@@ -15,9 +15,9 @@
 #include "common/base/version.h"
 #include "common/grading/probe.h"
 #include "common/grading/results_writer.h"
+#include "common/grading/sandbox.h"
 #include "common/grading/rubric.h"
 #include "common/grading/session.h"
-#include "common/observe/census_sysv.h"
 #include "common/sandbox/helper.h"
 #include "common/sandbox/stage.h"
 
@@ -34,12 +34,6 @@ struct Options {
   int results = -1;
   bool list = false;
 };
-
-// Served by the stage, which stands inside the box's IPC namespace.
-std::string AnswerFromInside(std::string_view question) {
-  if (question == "sysv") return nlohmann::json(SysvObjects()).dump();
-  return "";
-}
 
 std::vector<std::string> AllChecks() {
   std::vector<std::string> ids;
@@ -159,7 +153,7 @@ int ParseAndGrade(int argc, char** argv) {
 }  // namespace
 
 int GraderMain(int argc, char** argv) {
-  if (IsStage()) RunStage(&AnswerFromInside);
+  if (IsStage()) RunStage(&AnswerInside);
   const auto* const path = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
   if (const ProgramBody program = FindProgram(path != nullptr ? path : "")) {
     return program(argc, argv);

@@ -99,6 +99,20 @@ inline std::vector<std::string> LeftBehind(Sandbox& box, const StudentCall& call
   return Leftovers(call.before, call.after, box.names());
 }
 
+// What there is below /tmp and in /dev/shm of the box, by name: "FIFO /tmp/x".
+inline std::vector<std::string> NamesLeft(const Sandbox& box) {
+  std::vector<std::string> names;
+  for (const TreeEntry& entry : box.Names()) names.push_back(entry.Name());
+  return names;
+}
+
+// The System V objects of the box, by name: "System V message queue id 0 key 0x1f".
+inline std::vector<std::string> SysvLeft(const Sandbox& box) {
+  std::vector<std::string> names;
+  for (const SysvObject& object : box.SysvObjects()) names.push_back(object.Name());
+  return names;
+}
+
 // Descriptors other than 0, 1 and 2 that a program was started with.
 inline std::vector<std::string> StraysAtExec(Sandbox& box, const Process& process) {
   std::vector<std::string> strays;

@@ -25,6 +25,8 @@
 #include "common/grading/ending.h"
 #include "common/grading/session.h"
 #include "common/observe/census_names.h"
+#include "common/observe/census_sysv.h"
+#include "common/observe/census_tree.h"
 #include "common/observe/deadlock.h"
 #include "common/observe/observer.h"
 #include "common/sandbox/box.h"
@@ -32,6 +34,9 @@
 namespace ipclab {
 
 class Sandbox;
+
+// What the stage answers, inside the box's namespaces.
+std::string AnswerInside(std::string_view question);
 
 // Bytes of any value as an argument of a helper.
 nlohmann::json Binary(std::string_view bytes);
@@ -110,6 +115,9 @@ class Sandbox {
   int Shorten(Family family, std::uint64_t bytes);
   // The n-th call of the family is held at its entry until Release.
   int Hold(Family family, int nth = 1);
+  // The same, but held as if the call had not begun: signals that come meanwhile are handled before
+  // it. Who looks at a flag and then waits, without blocking the signal, waits in vain.
+  int HoldBefore(Family family, int nth = 1);
   // False, with the reason in failure(), if nobody ever comes to the gate.
   [[nodiscard]] bool WaitUntilHeld(int rule);
   void Release(int rule) { observer_->Release(rule); }
@@ -122,6 +130,11 @@ class Sandbox {
   const std::vector<Event>& events() const { return observer_->events(); }
   // The watched calls of a family that were made inside students' functions, by any process.
   std::vector<Event> Calls(Family family) const;
+  // What is below /tmp, where helpers start, and in /dev/shm of the box: seen from outside.
+  std::vector<TreeEntry> Names() const;
+  // The System V objects of the box, as its stage sees them. Nothing in practice mode, where they
+  // would be those of the whole machine.
+  std::vector<SysvObject> SysvObjects() const;
   // All processes that helpers started, living or not, in the order of their birth.
   std::vector<Process> Children() const;
   Box& box() { return *box_; }

@@ -184,62 +184,6 @@ TEST(SandboxTrace, ReadsLikeStrace) {
                                  "does() returns 6", "exit_group(6)", "exited with code 6"));
 }
 
-HELPER(WaitsForTwoSignals) {
-  struct sigaction action {};
-  action.sa_handler = [](int) {};
-  if (args.Int("restart") != 0) action.sa_flags = SA_RESTART;
-  if (sigaction(SIGUSR1, &action, nullptr) == -1) return 100;
-  int ends[2];
-  if (pipe(ends) == -1) return 100;
-  if (fork() == 0) {
-    close(ends[1]);
-    // The grader signals while this read blocks; the parent's close ends it.
-    char c;
-    const ssize_t got = read(ends[0], &c, 1);
-    _exit(got == 0 ? 0 : errno == EINTR ? 1 : 2);
-  }
-  close(ends[0]);
-  pause();
-  close(ends[1]);
-  int status = 0;
-  if (wait(&status) == -1) return 100;
-  return WEXITSTATUS(status);
-}
-
-// The child of a helper, once it sleeps in read().
-Process ReadingChild(Sandbox& box) {
-  box.WaitFor([&] {
-    for (const Process& child : box.Children()) {
-      const auto call = BlockedCall(child.pid);
-      if (call && FamilyOf(call->call) == Family::kRead) return true;
-    }
-    return false;
-  });
-  return box.Children().empty() ? Process() : box.Children()[0];
-}
-
-TEST(SandboxSignals, InterruptACallWithoutRestartAsTheyWouldUntraced) {
-  Sandbox box({.watch = {Family::kRead}});
-  Helper helper = box.Start("WaitsForTwoSignals", {{"restart", 0}});
-  kill(ReadingChild(box).pid, SIGUSR1);
-  box.WaitFor([&] { return !box.Children()[0].alive; });
-  ASSERT_TRUE(helper.WaitUntilBlockedIn({Family::kSignalWait})) << box.failure();
-  helper.Signal(SIGUSR1);
-  EXPECT_THAT(helper.Wait(), Exited(1));
-}
-
-TEST(SandboxSignals, LeaveARestartedCallToItsOwnEnd) {
-  Sandbox box({.watch = {Family::kRead}});
-  Helper helper = box.Start("WaitsForTwoSignals", {{"restart", 1}});
-  const pid_t child = ReadingChild(box).pid;
-  for (int i = 0; i < 50; ++i) kill(child, SIGUSR1);
-  // An ignored signal reaches a traced process's tracer too, and must not show either.
-  kill(child, SIGCHLD);
-  ASSERT_TRUE(helper.WaitUntilBlockedIn({Family::kSignalWait})) << box.failure();
-  helper.Signal(SIGUSR1);
-  EXPECT_THAT(helper.Wait(), Exited(0));
-}
-
 HELPER(Describes) {
   std::string open;
   for (int fd = 0; fd < 1024; ++fd) {

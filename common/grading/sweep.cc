@@ -1,11 +1,15 @@
 #include "common/grading/sweep.h"
 
+#include <signal.h>
+
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <map>
 
 #include "common/base/names.h"
 #include "common/base/text.h"
+#include "common/grading/outcomes.h"
 
 namespace ipclab {
 namespace {
@@ -59,6 +63,14 @@ bool SomethingFailed(const Process& helper) {
                      [](const StudentCall& call) { return call.value == -1; });
 }
 
+// By the helper, or in the box: a scenario takes away all it made.
+std::vector<std::string> LeftInTheEnd(const Sandbox& box, const Helper& caller) {
+  std::vector<std::string> left = caller.Leftovers();
+  for (std::string& name : NamesLeft(box)) left.push_back(std::move(name));
+  for (std::string& object : SysvLeft(box)) left.push_back(std::move(object));
+  return left;
+}
+
 // Empty if all is well.
 std::string Try(const std::string& helper, const SandboxOptions& options, const Point& point,
                 int error) {
@@ -74,7 +86,7 @@ std::string Try(const std::string& helper, const SandboxOptions& options, const 
   Helper caller = box.Start(helper);
   const Ending ending = caller.Wait();
   if (ending.kind != Ending::Kind::kExited) return ending.text;
-  const std::vector<std::string> leftovers = caller.Leftovers();
+  const std::vector<std::string> leftovers = LeftInTheEnd(box, caller);
   if (!leftovers.empty()) return "left behind: " + Join(leftovers, "; ");
   // What a child meets may or may not show; an interrupted call is made again.
   const bool must_show =
@@ -84,6 +96,35 @@ std::string Try(const std::string& helper, const SandboxOptions& options, const 
 }
 
 }  // namespace
+
+std::string RideOutStorm(const std::string& helper, const SandboxOptions& options) {
+  constexpr int kGusts[] = {SIGURG, SIGSTOP, SIGWINCH, SIGCONT};
+  constexpr int kVolleys = 400;
+  constexpr std::chrono::seconds kLimit(60);
+  Sandbox box(options);
+  Helper caller = box.Start(helper);
+  const auto send_to_all = [&](int signal) {
+    for (const pid_t pid : box.observer().LivingProcesses()) {
+      if (kill(pid, signal) == -1 && errno != ESRCH) throw SystemError(errno, "kill");
+    }
+  };
+  box.WaitFor([] { return true; });  // Lets the helper begin.
+  // Not by WaitFor: to be stopped for good, as far as the box can tell, would be a deadlock.
+  int volley = 0;
+  const auto over = [&] {
+    if (!caller.process().alive || volley == kVolleys) return true;
+    send_to_all(kGusts[volley++ % std::size(kGusts)]);
+    return false;
+  };
+  if (!Loop::Get().RunUntil(over, Clock::now() + kLimit)) return "it was not done after 60 s";
+  send_to_all(SIGCONT);
+  const Ending ending = caller.Wait();
+  if (ending.kind != Ending::Kind::kExited || ending.code != 0) return ending.text;
+  const std::vector<std::string> leftovers = LeftInTheEnd(box, caller);
+  if (!leftovers.empty()) return "left behind: " + Join(leftovers, "; ");
+  std::printf("%s: %d volleys\n", helper.c_str(), volley);
+  return "";
+}
 
 std::vector<std::string> SweepErrors(const std::string& helper, const SandboxOptions& options) {
   std::vector<Point> points;

@@ -27,10 +27,12 @@ bool IsStopped(const TaskSample& task, const World& world) {
   return task.status.state == 'T' || world.stopped.contains(task.tid);
 }
 
-// A signal that would wake the task as soon as it came. Waits for the child of vfork(2) and stops
-// end by SIGKILL only (a stop by SIGCONT too, but that is never left pending).
+// A signal that would wake the task as soon as it came. A wait for the child of vfork(2) ends by
+// SIGKILL only. A stop ends by SIGCONT too, blocked or not: while that is pending, the tracer has
+// not yet been told that the stop is over.
 bool HasWakingSignal(const TaskSample& task, const World& world) {
   const SignalState& signals = task.status.signals;
+  if (IsStopped(task, world) && signals.pending.Has(SIGCONT)) return true;
   if (IsStopped(task, world) || task.status.state == 'D') return signals.pending.Has(SIGKILL);
   return (signals.pending.bits & ~signals.blocked.bits) != 0;
 }

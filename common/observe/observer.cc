@@ -23,6 +23,7 @@ constexpr long kLastRestart = 516;
 
 constexpr Entry kUnseen{Entry::What::kProceedUnseen, 0, {}};
 constexpr Entry kHeld{Entry::What::kHold, 0, {}};
+constexpr Entry kHeldBefore{Entry::What::kHoldBefore, 0, {}};
 
 constexpr Entry Answered(long result) { return {Entry::What::kAnswer, result, {}}; }
 
@@ -109,7 +110,13 @@ std::set<pid_t> Observer::AllHeld() const {
 void Observer::Release(int rule) {
   Standing& standing = rules_.at(static_cast<std::size_t>(rule));
   standing.rule.hold = false;
-  for (const pid_t tid : std::exchange(standing.held, {})) Tracer::Get().Release(tid);
+  for (const pid_t tid : std::exchange(standing.held, {})) {
+    if (standing.rule.before) {
+      broken_off_[tid] = open_[tid];
+      open_.erase(tid);
+    }
+    Tracer::Get().Release(tid);
+  }
 }
 
 void Observer::LetHelpersGo() {
@@ -202,9 +209,8 @@ Entry Observer::OnEntry(pid_t tid, const CallInfo& call) {
     event.detail = PathArgument(tid, call);
   }
   if (event.family == Family::kTimer) NoteTimer(event);
-  if (Process* const process = Owner(tid); process != nullptr && !process->calls.empty()) {
-    StudentCall& current = process->calls.back();
-    current.made_calls |= !current.returned;
+  if (Process* const process = Owner(tid); process != nullptr) {
+    if (StudentCall* const current = OpenCall(process->calls)) current->made_calls = true;
   }
   const std::size_t index = events_.size();
   Append(event);
@@ -235,7 +241,7 @@ Entry Observer::Apply(const Event& event, std::size_t index) {
     if (rule.nth != 0 && rule.nth != standing.matches) continue;
     if (rule.hold) {
       standing.held.insert(event.tid);
-      return kHeld;
+      return rule.before ? kHeldBefore : kHeld;
     }
     if (rule.answer) {
       events_[index].result = *rule.answer;
@@ -265,10 +271,20 @@ void Observer::OnExit(pid_t tid, long result) {
     broken_off_[tid] = open->second;
   } else {
     event.result = result;
+    if (result == -EINTR) left_[tid] = open->second;
     const bool makes_two = event.family == Family::kPipe || event.family == Family::kSocket;
     if (makes_two && result == 0) event.detail = NewDescriptors(tid, event);
   }
   open_.erase(open);
+}
+
+void Observer::OnRepeat(pid_t tid) {
+  const auto left = left_.find(tid);
+  if (left == left_.end()) return;
+  events_[left->second].result.reset();
+  events_[left->second].interrupted = true;
+  broken_off_[tid] = left->second;
+  left_.erase(left);
 }
 
 void Observer::OnNewTask(pid_t parent_tid, pid_t child_tid) {
@@ -334,6 +350,7 @@ void Observer::OnEnding(pid_t tid) {
 void Observer::OnEnded(pid_t tid, int status) {
   open_.erase(tid);
   broken_off_.erase(tid);
+  left_.erase(tid);
   resumed_.erase(tid);
   waiting_.erase(tid);
   for (Standing& standing : rules_) standing.held.erase(tid);
@@ -401,11 +418,12 @@ Entry Observer::OnMarker(pid_t tid, const CallInfo& call) {
 
 void Observer::OnLeave(Process& process, const std::string& data) {
   const nlohmann::json fields = nlohmann::json::from_cbor(data, true, false);
-  if (process.calls.empty() || process.calls.back().returned || !fields.is_array() ||
-      fields.size() != 3 || !fields[1].is_number_integer() || !fields[2].is_number_integer()) {
+  StudentCall* const open = OpenCall(process.calls);
+  if (open == nullptr || !fields.is_array() || fields.size() != 3 ||
+      !fields[1].is_number_integer() || !fields[2].is_number_integer()) {
     return;
   }
-  StudentCall& call = process.calls.back();
+  StudentCall& call = *open;
   call.returned = true;
   call.value = fields[1].get<std::int64_t>();
   call.error = fields[2].get<int>();
@@ -414,7 +432,8 @@ void Observer::OnLeave(Process& process, const std::string& data) {
   event.detail = call.function + "() returns " + std::to_string(call.value) +
                  (call.value == -1 ? " with " + ErrnoName(call.error) : "");
   Append(std::move(event));
-  process.function.clear();
+  const StudentCall* const around = OpenCall(process.calls);
+  process.function = around == nullptr ? "" : around->function;
 }
 
 void Observer::OnReport(Process& process, const std::string& data) {

@@ -30,6 +30,9 @@ struct Rule {
   int nth = 1;                              // Which matching call, from 1; 0 for every one.
   std::function<bool(const Event&)> where;  // More conditions; by default, inside a student's call.
   bool hold = false;
+  // With hold: as if the call had not begun, so that a signal that comes meanwhile is handled
+  // before it. That forces the order in which a check-then-wait loses its wake-up.
+  bool before = false;
   std::optional<long> answer;            // The call is not made; this is its result (-errno).
   std::optional<std::uint64_t> at_most;  // Shortens a read or write to so many bytes.
 };
@@ -90,6 +93,7 @@ class Observer : public TaskListener {
 
   Entry OnEntry(pid_t tid, const CallInfo& call) override;
   void OnExit(pid_t tid, long result) override;
+  void OnRepeat(pid_t tid) override;
   void OnNewTask(pid_t parent_tid, pid_t child_tid) override;
   void OnExec(pid_t tid, pid_t former_tid) override;
   void OnSignal(pid_t tid, const siginfo_t& info, const std::optional<Blocked>& resumed) override;
@@ -115,6 +119,7 @@ class Observer : public TaskListener {
   std::map<pid_t, pid_t> process_of_;        // Of every living thread.
   std::map<pid_t, std::size_t> open_;        // The call a thread is in.
   std::map<pid_t, std::size_t> broken_off_;  // The call a signal took a thread out of.
+  std::map<pid_t, std::size_t> left_;        // The call a thread left last, with EINTR.
   std::vector<Standing> rules_;
   std::set<pid_t> armed_;
   std::set<pid_t> waiting_;  // Helpers before their body.

@@ -28,6 +28,16 @@ struct StudentCall {
   Census after;
 };
 
+// The innermost call that has not returned: a student's function may call one back that calls
+// another. nullptr if there is none.
+template <typename Calls>
+auto OpenCall(Calls& calls) -> decltype(&calls.back()) {
+  for (auto call = calls.rbegin(); call != calls.rend(); ++call) {
+    if (!call->returned) return &*call;
+  }
+  return nullptr;
+}
+
 struct Process {
   pid_t pid = 0;
   int inner_pid = 0;

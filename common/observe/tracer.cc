@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 #include "common/observe/loop.h"
@@ -35,9 +36,42 @@ void SetRegister([[maybe_unused]] pid_t tid, std::size_t offset, std::uint64_t v
 constexpr std::size_t kNumberRegister = offsetof(user_regs_struct, orig_rax);
 constexpr std::size_t kResultRegister = offsetof(user_regs_struct, rax);
 constexpr std::size_t kThirdArgument = offsetof(user_regs_struct, rdx);
+
+// Sends a thread that stands at the entry or at the exit of a call back to the call's instruction.
+// The call that it stands in is none any more, so the kernel restarts nothing by itself.
+void GoBackToCall(pid_t tid) {
+  constexpr std::uint64_t kSyscallInstruction = 2;  // Bytes.
+  user_regs_struct registers{};
+  if (!Ptrace(PTRACE_GETREGS, tid, 0, reinterpret_cast<std::uintptr_t>(&registers))) return;
+  registers.rax = registers.orig_rax;
+  registers.orig_rax = static_cast<std::uint64_t>(-1);
+  registers.rip -= kSyscallInstruction;
+  Ptrace(PTRACE_SETREGS, tid, 0, reinterpret_cast<std::uintptr_t>(&registers));
+}
 #else
 #error "the tracer knows the registers of x86-64 only"
 #endif
+
+// True if a thread in a signal stop has just left a call with EINTR, and nothing but signals that
+// the kernel would never have sent to an untraced process broke it off: those it ignores. A tracer
+// is shown them too, and the thread is woken for that. Calls that the kernel restarts by itself do
+// not come here with EINTR; epoll_wait, semop, sigtimedwait and a few more do. See signal(7).
+// SIGCONT is left alone: the stop before it breaks such calls off without a tracer as well.
+bool WokenForNothing(pid_t tid, int signal) {
+  if (signal == SIGCONT) return false;
+  user_regs_struct registers{};
+  if (!Ptrace(PTRACE_GETREGS, tid, 0, reinterpret_cast<std::uintptr_t>(&registers)) ||
+      static_cast<long>(registers.orig_rax) < 0 || static_cast<long>(registers.rax) != -EINTR) {
+    return false;
+  }
+  const std::optional<Status> status = ReadStatus(tid);
+  if (!status) return false;
+  const SignalState& signals = status->signals;
+  const bool by_default = signal == SIGCHLD || signal == SIGURG || signal == SIGWINCH;
+  const bool ignored = signals.ignored.Has(signal) || (by_default && !signals.caught.Has(signal));
+  const std::uint64_t others = signals.pending.bits & ~signals.blocked.bits & signals.caught.bits;
+  return ignored && others == 0;
+}
 
 // The call that a thread in a signal stop will go on with through restart_syscall(2).
 std::optional<Blocked> ResumedCall(pid_t tid) {
@@ -78,6 +112,10 @@ void Tracer::Release(pid_t tid) {
   const auto task = tasks_.find(tid);
   if (task == tasks_.end() || !task->second.held) return;
   task->second.held = false;
+  if (std::exchange(task->second.before_call, false)) {
+    GoBackToCall(tid);
+    task->second.in_call = false;
+  }
   Resume(tid, task->second);
 }
 
@@ -210,6 +248,10 @@ void Tracer::OnStop(pid_t tid, Task& task, int signal, int event) {
       } else {
         siginfo_t info{};
         if (Ptrace(PTRACE_GETSIGINFO, tid, 0, reinterpret_cast<std::uintptr_t>(&info))) {
+          if (WokenForNothing(tid, signal)) {
+            GoBackToCall(tid);
+            listener.OnRepeat(tid);
+          }
           listener.OnSignal(tid, info, ResumedCall(tid));
         }
         Resume(tid, task, signal);
@@ -232,8 +274,9 @@ void Tracer::OnSeccompStop(pid_t tid, Task& task) {
   call.filter_data = info.seccomp.ret_data;
 
   const Entry entry = task.listener->OnEntry(tid, call);
-  task.in_call = entry.what == Entry::What::kProceed || entry.what == Entry::What::kHold;
-  task.held = entry.what == Entry::What::kHold;
+  task.before_call = entry.what == Entry::What::kHoldBefore;
+  task.held = entry.what == Entry::What::kHold || task.before_call;
+  task.in_call = entry.what == Entry::What::kProceed || task.held;
   if (entry.third_argument) SetRegister(tid, kThirdArgument, *entry.third_argument);
   if (entry.what == Entry::What::kAnswer) {
     // A number of -1 makes the kernel skip the call and leave the result register alone.

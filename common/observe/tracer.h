@@ -34,7 +34,9 @@ struct CallInfo {
 
 // What becomes of a call at its entry.
 struct Entry {
-  enum class What { kProceed, kProceedUnseen, kAnswer, kHold };
+  // kHoldBefore holds like kHold, but as if the call had not begun: once released, signals that
+  // came meanwhile are handled first, and then the call is entered again.
+  enum class What { kProceed, kProceedUnseen, kAnswer, kHold, kHoldBefore };
   What what = What::kProceed;
   long answer = 0;                              // For kAnswer: the result, -errno for an error.
   std::optional<std::uint64_t> third_argument;  // Replaces the length of a read or write.
@@ -47,6 +49,9 @@ class TaskListener {
   // `result` is -errno for an error. -ERESTARTSYS and its kin (512 to 516) mean that a signal
   // interrupted the call: it is either entered again or its caller gets EINTR.
   virtual void OnExit(pid_t tid, long result) = 0;
+  // The call that the thread has just left, with EINTR if its exit was reported, is entered again:
+  // the signal that broke it off is one that an untraced process would not have noticed.
+  virtual void OnRepeat(pid_t tid) = 0;
   virtual void OnNewTask(pid_t parent_tid, pid_t child_tid) = 0;
   virtual void OnExec(pid_t tid, pid_t former_tid) = 0;
   // `resumed` is the timed call that the thread will go on with as restart_syscall(2), if the
@@ -77,6 +82,7 @@ class Tracer {
     TaskListener* listener = nullptr;
     bool in_call = false;  // Its exit is to be reported.
     bool held = false;
+    bool before_call = false;  // Held by kHoldBefore.
     bool stopped = false;
   };
 

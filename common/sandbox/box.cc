@@ -122,12 +122,6 @@ std::string Box::Complaint() const {
   return Printable({text.data(), static_cast<std::size_t>(size)}, 400);
 }
 
-std::string Box::root() const {
-  return confined_ ? "/proc/" + std::to_string(stage_) + "/root" : "";
-}
-
-std::string Box::work_directory() const { return (confined_ ? root() : scratch_) + "/tmp"; }
-
 void Box::StartHelper(const HelperOrder& order, int in, int out, int err) {
   nlohmann::json content = {{"helper", order.helper}, {"args", order.args}};
   content["filter"] = nlohmann::json::binary({order.filter.begin(), order.filter.end()});

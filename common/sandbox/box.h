@@ -49,10 +49,9 @@ class Box {
   // Process 1 of the box, as the grader sees it.
   pid_t stage() const { return stage_; }
   std::uint64_t marker_address() const { return marker_address_; }
-  // The box's root directory as seen from outside, "/proc/PID/root"; "" if not confined.
-  std::string root() const;
-  // Where helpers start, as seen from outside.
-  std::string work_directory() const;
+  // What stands before the paths of the box as its processes use them: nothing, or the scratch
+  // folder of the practice mode. Helpers start in prefix() + "/tmp".
+  const std::string& prefix() const { return scratch_; }
 
   // Has the stage fork a helper. The descriptors are duplicated and stay the caller's.
   void StartHelper(const HelperOrder& order, int in, int out, int err);

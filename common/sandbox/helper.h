@@ -63,10 +63,13 @@ class Imported<R(Parameters...)> {
     const R result = function_(parameters...);
     const int error = errno;
     std::int64_t value = 0;
-    if constexpr (std::is_pointer_v<R>) {
+    if constexpr (std::is_function_v<std::remove_pointer_t<R>>) {
+      value = result == reinterpret_cast<R>(-1) ? -1 : 0;  // SIG_ERR of signal(2).
+    } else if constexpr (std::is_pointer_v<R>) {
       value = result == nullptr ? -1 : 0;
     } else {
-      value = static_cast<std::int64_t>(result);
+      // A failure is -1 whatever the type says.
+      value = static_cast<std::int64_t>(static_cast<std::make_signed_t<R>>(result));
     }
     MarkLeave(name_, value, error);
     errno = error;

@@ -97,7 +97,9 @@ void SetLimit(int resource, rlim_t value) {
 }
 
 void SetLimits(const nlohmann::json& limits) {
-  SetLimit(RLIMIT_CORE, 0);
+  // With 0 the kernel still feeds a core to a program that core_pattern names; with 1 to nobody.
+  // core(5)
+  SetLimit(RLIMIT_CORE, 1);
   for (const auto& [resource, value] : limits.items()) {
     SetLimit(std::stoi(resource), value.get<rlim_t>());
   }
