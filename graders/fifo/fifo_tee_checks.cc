@@ -176,8 +176,8 @@ TEST_F(FifoTee, LosesNothingForASlowReader) {
     ASSERT_TRUE(ComesToRest(box));
     box.Release(gate);
 
-    const char* const who = slow_fifo != 0 ? "with a slow reader of the FIFO"
-                                           : "with a slow reader of out_fd";
+    const char* const who =
+        slow_fifo != 0 ? "with a slow reader of the FIFO" : "with a slow reader of out_fd";
     EXPECT_THAT(OutcomeOf(caller), Succeeds()) << who;
     EXPECT_THAT(caller.call(), Returned(0)) << who;
     EXPECT_THAT(caller.output(), SameBytesAs(bytes)) << "in out_fd, " << who;

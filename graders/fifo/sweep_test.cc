@@ -14,10 +14,9 @@ namespace {
 
 using namespace fifo;  // NOLINT(google-build-using-namespace): all of the lab is swept.
 
-const std::vector<Family> kWatched = {Family::kPipe, Family::kOpen,  Family::kDup,
-                                      Family::kFcntl, Family::kRead, Family::kWrite,
-                                      Family::kSplice, Family::kPoll, Family::kWait,
-                                      Family::kSignalWait};
+const std::vector<Family> kWatched = {
+    Family::kPipe,  Family::kOpen,   Family::kDup,  Family::kFcntl, Family::kRead,
+    Family::kWrite, Family::kSplice, Family::kPoll, Family::kWait,  Family::kSignalWait};
 
 void ExpectSound(const std::string& helper) {
   for (const std::string& fault : SweepErrors(helper, {.watch = kWatched})) ADD_FAILURE() << fault;
