@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 
@@ -32,6 +33,36 @@ inline std::string Record(std::int32_t pid, std::string_view text) {
 
 // What the servers of the checks answer.
 inline std::string AnswerTo(const std::string& text) { return "<" + text + ">"; }
+
+// Where a server may sleep.
+inline const std::vector<Family> kWaitsOfServers = {Family::kPoll,  Family::kRead,
+                                                    Family::kOpen,  Family::kSignalWait,
+                                                    Family::kFutex, Family::kRestart};
+
+// True if the call of the server was a wait that ended because its time was over.
+inline bool IsIdleRound(const Event& event, const Helper& server) {
+  const bool naps = event.family == Family::kPoll || event.family == Family::kSleep;
+  return event.pid == server.pid() && naps && event.result == 0;
+}
+
+// Waits until the client has its answer. Some servers wait without limit, so that nothing can
+// happen any more when they have missed a request; others look again from time to time.
+inline testing::AssertionResult IsAnswered(Sandbox& box, Helper& client, const Helper& server) {
+  constexpr std::size_t kEnough = 3;
+  const std::size_t from = box.events().size();
+  const auto idle = [&] {
+    const auto first = box.events().begin() + static_cast<std::ptrdiff_t>(from);
+    return std::count_if(first, box.events().end(), [&](const Event& event) {
+             return IsIdleRound(event, server);
+           }) >= static_cast<std::ptrdiff_t>(kEnough);
+  };
+  const auto result =
+      Comes(box, [&] { return !client.process().alive || (idle() && AtRest(box)); });
+  if (!result) return result;
+  if (!client.process().alive) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << "the server has looked for requests " << kEnough
+                                     << " times since, and the client still waits for its answer";
+}
 
 }  // namespace ipclab
 

@@ -1,0 +1,458 @@
+// Exercise fifo.6, first half: serve, with clients that speak the protocol by hand.
+
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+
+#include "common/observe/blocked.h"
+#include "common/observe/trace.h"
+#include "graders/fifo/client_server.h"
+
+namespace ipclab {
+namespace {
+
+using fifo::serve;
+
+// ---- The server ---------------------------------------------------------------------------------
+
+volatile sig_atomic_t stop = 0;
+void Stop(int) { stop = 1; }
+
+int Answer(const char* req, char* reply, std::size_t cap, void* arg) {
+  const std::string text = req;
+  ++*static_cast<int*>(arg);
+  if (text == "keep silent") return 1;
+  if (text == "say much") {
+    Report("cap", static_cast<std::int64_t>(cap));
+    std::fill(reply, reply + cap - 1, 'y');
+    reply[cap - 1] = '\0';
+    return 0;
+  }
+  std::snprintf(reply, cap, "%s", AnswerTo(text).c_str());
+  return 0;
+}
+
+int ServeHere() {
+  const Action ends(SIGUSR1, Stop);
+  const Action disturbs(SIGUSR2, DoNothing);
+  const Action breaks(SIGPIPE, CountSignal);
+  int handled_requests = 0;
+  const int result = STUDENT(serve)(kWellKnown, ".", &Answer, &handled_requests, &stop);
+  Report("handler_runs", handled_requests);
+  Report("sigpipes", handled);
+  return result >= 0 ? 0 : 1;
+}
+
+HELPER(Serves) {
+  const std::string there = args.Bytes("there");
+  if (there == "a FIFO") MakeFifoHere(kWellKnown);
+  if (there == "a file") MakeFileHere(kWellKnown, "a file");
+  return ServeHere();
+}
+
+HELPER(ServesWhenStopped) {
+  stop = 1;
+  return ServeHere();
+}
+
+// ---- Clients, by hand ---------------------------------------------------------------------------
+
+void Send(std::string_view bytes) { WriteHere(OpenHere(kWellKnown, O_WRONLY).get(), bytes); }
+
+// One that waits for its answer.
+HELPER(AsksByHand) {
+  const std::string name = ReplyName(getpid());
+  MakeFifoHere(name);
+  const Fd answers = OpenHere(name, O_RDONLY | O_NONBLOCK);
+  Send(Record(getpid(), args.Bytes("text")));
+  pollfd end = {answers.get(), POLLIN, 0};
+  std::string answer(2 * PIPE_BUF, '\0');
+  Check(poll(&end, 1, -1), "poll");
+  const ssize_t got = read(answers.get(), answer.data(), answer.size());
+  answer.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  Report("answer", answer);
+  Check(unlink(name.c_str()), "unlink");
+  return 0;
+}
+
+// One that sends something and leaves, with something or other where its FIFO should be.
+HELPER(SendsAndLeaves) {
+  const std::string name = ReplyName(getpid());
+  const std::string at_name = args.Bytes("at_name");
+  if (at_name == "a FIFO") MakeFifoHere(name);
+  if (at_name == "a file") MakeFileHere(name, args.Bytes("holds"));
+  Send(Record(getpid(), args.Bytes("text")));
+  return 0;
+}
+
+// One that has filled its FIFO and does not read it.
+HELPER(SendsAndDoesNotRead) {
+  const std::string name = ReplyName(getpid());
+  MakeFifoHere(name);
+  const Fd answers = OpenHere(name, O_RDWR | O_NONBLOCK);
+  const std::string page(PIPE_BUF, 'x');
+  while (write(answers.get(), page.data(), page.size()) > 0) {
+  }
+  Send(Record(getpid(), args.Bytes("text")));
+  const PipeEnds silent = MakePipe();
+  ReadHere(silent.read.get());  // For ever.
+  return 0;
+}
+
+// One that leaves while its answer is on the way.
+HELPER(SendsAndLeavesAtTheGate) {
+  const std::string name = ReplyName(getpid());
+  MakeFifoHere(name);
+  const Fd answers = OpenHere(name, O_RDONLY | O_NONBLOCK);
+  Send(Record(getpid(), args.Bytes("text")));
+  Gate();
+  return 0;
+}
+
+HELPER(SendsForeignBytes) {
+  Send(args.Bytes("foreign"));
+  return 0;
+}
+
+HELPER(LetsTimePass) {
+  poll(nullptr, 0, static_cast<int>(args.Int("ms")));
+  return 0;
+}
+
+// ---- What the checks do -------------------------------------------------------------------------
+
+Helper StartServer(Sandbox& box, const std::string& there = "nothing") {
+  return box.Start("Serves", {{"there", there}});
+}
+
+testing::AssertionResult WaitsForRequests(Helper& server) {
+  if (server.WaitUntilBlockedIn(kWaitsOfServers)) return testing::AssertionSuccess();
+  return testing::AssertionFailure()
+         << "the server does not wait for requests: " << OutcomeOf(server).ending.text;
+}
+
+// Asks by hand, and compares the answer.
+testing::AssertionResult Answers(Sandbox& box, const Helper& server, const std::string& text) {
+  Helper client = box.Start("AsksByHand", {{"text", text}});
+  const auto answered = IsAnswered(box, client, server);
+  if (!answered) return answered;
+  const std::string want = AnswerTo(text) + '\0';
+  const std::string got = client.ReportedBytes("answer");
+  if (got == want) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << DescribeDifference(want, got);
+}
+
+// Stops the server and says how it ended.
+Outcome Stopped(Helper& server) {
+  server.Signal(SIGUSR1);
+  return OutcomeOf(server);
+}
+
+// Writes into the FIFO of a client, by the kernel's account.
+std::vector<Event> WritesTo(const Sandbox& box, const std::string& path) {
+  std::vector<Event> writes;
+  for (const Event& event : box.Calls(Family::kWrite)) {
+    if (event.target == path && event.Succeeded()) writes.push_back(event);
+  }
+  return writes;
+}
+
+// ---- Checks -------------------------------------------------------------------------------------
+
+TEST_F(ClientServer, AnswersRequestsOfAnySize) {
+  Sandbox box({.watch = {Family::kPoll, Family::kWrite}});
+  Helper server = StartServer(box);
+  ASSERT_TRUE(WaitsForRequests(server));
+
+  const std::string word = RandomWord(12);
+  Helper client = box.Start("AsksByHand", {{"text", word}});
+  ASSERT_TRUE(IsAnswered(box, client, server));
+  EXPECT_THAT(client.ReportedBytes("answer"), SameBytesAs(AnswerTo(word) + '\0'));
+  const std::string path = "/tmp/" + ReplyName(client.process().inner_pid);
+  EXPECT_TRUE(WritesTo(box, path).size() == 1)
+      << "the answer came in " << WritesTo(box, path).size() << " writes, and not in one";
+
+  EXPECT_TRUE(Answers(box, server, "")) << "to a request without text";
+  const std::string longest = RandomWord(PIPE_BUF - sizeof(fifo::RequestHeader));
+  Helper talker = box.Start("AsksByHand", {{"text", longest}});
+  ASSERT_TRUE(IsAnswered(box, talker, server)) << "the longest request there is";
+  Helper listener = box.Start("AsksByHand", {{"text", "say much"}});
+  ASSERT_TRUE(IsAnswered(box, listener, server)) << "to the longest answer that fits";
+  const std::int64_t cap = server.Reported("cap");
+  EXPECT_TRUE(cap <= PIPE_BUF) << "the handler may fill " << cap << " bytes";
+  EXPECT_TRUE(static_cast<std::int64_t>(listener.ReportedBytes("answer").size()) == cap)
+      << "of an answer of " << cap << " bytes, " << listener.ReportedBytes("answer").size()
+      << " came";
+
+  EXPECT_THAT(Stopped(server), Succeeds());
+  EXPECT_THAT(server.call(), Returned(4)) << "there were 4 requests";
+  EXPECT_TRUE(server.Reported("handler_runs") == 4) << "the handler ran otherwise";
+}
+
+TEST_F(ClientServer, LivesOnBetweenClients) {
+  Sandbox box({.watch = {Family::kPoll, Family::kRead}});
+  Helper server = StartServer(box);
+  ASSERT_TRUE(WaitsForRequests(server));
+
+  for (const char* which : {"the first client", "the second client", "the third client"}) {
+    EXPECT_TRUE(Answers(box, server, RandomWord(10))) << which;
+    // No client is there now: nobody has the FIFO open for writing, except perhaps the server.
+    ASSERT_TRUE(WaitsForRequests(server)) << "after " << which << " had left";
+    ASSERT_TRUE(ComesToRest(box)) << "after " << which << " had left";
+  }
+  ASSERT_TRUE(Interrupt(box, server, SIGUSR2)) << "a signal that has nothing to do with it";
+  EXPECT_TRUE(Answers(box, server, RandomWord(10))) << "after a signal with another purpose";
+  EXPECT_THAT(Stopped(server), Succeeds());
+  EXPECT_THAT(server.call(), Returned(4)) << "there were 4 requests";
+}
+
+TEST_F(ClientServer, IsNotHeldUpByAClient) {
+  Sandbox box({.watch = {Family::kPoll}});
+  Helper server = StartServer(box);
+  ASSERT_TRUE(WaitsForRequests(server));
+
+  int requests = 0;
+  const auto goes_on_after = [&](const char* client, const nlohmann::json& args) {
+    box.Start(client, args);
+    const auto sent = [&] { return ComesToRest(box) && !server.process().calls.empty(); };
+    if (!sent()) return testing::AssertionFailure() << "the box does not come to rest";
+    requests += 2;
+    return Answers(box, server, RandomWord(10));
+  };
+  const std::string text = RandomWord(10);
+  ASSERT_TRUE(goes_on_after("SendsAndLeaves", {{"text", text}, {"at_name", "nothing"}}))
+      << "after a client that never had a FIFO";
+  ASSERT_TRUE(goes_on_after("SendsAndLeaves", {{"text", text}, {"at_name", "a FIFO"}}))
+      << "after a client that never opened its FIFO";
+  ASSERT_TRUE(goes_on_after("SendsAndDoesNotRead", {{"text", text}}))
+      << "after a client whose FIFO is full, and which does not read it";
+  ASSERT_TRUE(goes_on_after("SendsAndLeaves", {{"text", "keep silent"}, {"at_name", "a FIFO"}}))
+      << "after a request that the handler did not answer";
+  EXPECT_THAT(Stopped(server), Succeeds());
+  EXPECT_THAT(server.call(), Returned(requests)) << "each of them counts, answered or not";
+}
+
+TEST_F(ClientServer, SurvivesAClientThatLeaves) {
+  Sandbox box({.watch = {Family::kPoll, Family::kWrite, Family::kSignalSend}});
+  Helper server = StartServer(box);
+  ASSERT_TRUE(WaitsForRequests(server));
+  const int gate = HoldAtGate(box);
+  const int answer = box.AddRule({.family = Family::kWrite, .where = InCaller(box), .hold = true});
+
+  Helper leaver = box.Start("SendsAndLeavesAtTheGate", {{"text", RandomWord(10)}});
+  ASSERT_TRUE(SomebodyComesTo(box, answer)) << "the server never came to write the answer";
+  ASSERT_TRUE(SomebodyComesTo(box, gate));
+  box.Release(gate);
+  ASSERT_TRUE(Ends(box, leaver.pid()));
+  box.Release(answer);
+
+  EXPECT_TRUE(Answers(box, server, RandomWord(10))) << "after a client left without its answer";
+  EXPECT_THAT(Stopped(server), Succeeds());
+  EXPECT_THAT(server.call(), Returned(2)) << "there were 2 requests";
+  EXPECT_TRUE(server.Reported("sigpipes") == 0) << "the caller's handler of SIGPIPE ran";
+}
+
+TEST_F(ClientServer, WritesToFifosOnly) {
+  Sandbox box({.watch = {Family::kPoll}});
+  Helper server = StartServer(box);
+  ASSERT_TRUE(WaitsForRequests(server));
+  const std::string holds = RandomWord(3);
+
+  box.Start("SendsAndLeaves", {{"text", RandomWord(10)}, {"at_name", "a file"}, {"holds", holds}});
+  ASSERT_TRUE(ComesToRest(box));
+
+  EXPECT_TRUE(Answers(box, server, RandomWord(10)));
+  for (const TreeEntry& entry : box.Names()) {
+    if (!S_ISREG(entry.type)) continue;
+    EXPECT_TRUE(entry.size == static_cast<std::int64_t>(holds.size()))
+        << "a file of " << holds.size() << " bytes stood where the FIFO of a client should be; "
+        << "now it has " << entry.size;
+  }
+  EXPECT_THAT(Stopped(server), Succeeds());
+}
+
+TEST_F(ClientServer, DropsForeignBytes) {
+  Sandbox box({.watch = {Family::kPoll}});
+  Helper server = StartServer(box);
+  ASSERT_TRUE(WaitsForRequests(server));
+
+  const std::string forged = Record(1, "forged");
+  const auto junk = [&](std::int32_t pid, std::uint32_t length, std::size_t size) {
+    std::string bytes(sizeof(pid) + sizeof(length), '\0');
+    std::memcpy(bytes.data(), &pid, sizeof(pid));
+    std::memcpy(bytes.data() + sizeof(pid), &length, sizeof(length));
+    while (bytes.size() < size) bytes += forged;
+    return bytes;
+  };
+  const struct {
+    const char* what;
+    std::string bytes;
+  } rows[] = {
+      {"a header with the pid 0", junk(0, 6, 60)},
+      {"a header with a negative pid", junk(-1, 6, 10'000)},
+      {"a header with a length beyond PIPE_BUF", junk(1, PIPE_BUF, 10'000)},
+      {"a header with the largest length there is", junk(1, 0xffffffff, 60)},
+  };
+  for (const auto& row : rows) {
+    Helper stranger = box.Start("SendsForeignBytes", {{"foreign", Binary(row.bytes)}});
+    ASSERT_TRUE(Ends(box, stranger.pid())) << row.what;
+    ASSERT_TRUE(WaitsForRequests(server)) << "after " << row.what;
+    ASSERT_TRUE(ComesToRest(box)) << "after " << row.what;
+    ASSERT_TRUE(Answers(box, server, RandomWord(10))) << "after " << row.what;
+  }
+  EXPECT_THAT(Stopped(server), Succeeds());
+  EXPECT_THAT(server.call(), Returned(4))
+      << "there were 4 requests; what came behind a wrong header in one write was none";
+}
+
+TEST_F(ClientServer, PutsRequestsTogether) {
+  Sandbox box({.watch = {Family::kPoll, Family::kRead}});
+  box.Shorten(Family::kRead, 5);
+  Helper server = StartServer(box, "a FIFO");
+  ASSERT_TRUE(WaitsForRequests(server));
+
+  EXPECT_TRUE(Answers(box, server, RandomWord(40)))
+      << "where each read of the server brings 5 bytes at most";
+  // Two at once: no read tells where one ends.
+  const int next = box.AddRule({.family = Family::kRead, .where = InCaller(box), .hold = true});
+  Helper one = box.Start("AsksByHand", {{"text", "one"}});
+  Helper two = box.Start("AsksByHand", {{"text", "another"}});
+  ASSERT_TRUE(ComesToRest(box));
+  box.Release(next);
+  EXPECT_TRUE(IsAnswered(box, one, server)) << "one of two requests that were there at once";
+  EXPECT_TRUE(IsAnswered(box, two, server)) << "one of two requests that were there at once";
+  EXPECT_THAT(one.ReportedBytes("answer"), SameBytesAs(AnswerTo("one") + '\0'));
+  EXPECT_THAT(two.ReportedBytes("answer"), SameBytesAs(AnswerTo("another") + '\0'));
+  EXPECT_THAT(Stopped(server), Succeeds());
+  EXPECT_THAT(server.call(), Returned(3)) << "there were 3 requests";
+}
+
+// The call in which the server waits, with how many of its family came before it.
+struct Wait {
+  Family family = Family::kNone;
+  int nth = 0;
+};
+
+Wait WaitOf(const Sandbox& box, const Helper& server) {
+  Wait wait;
+  const auto made_by_server = [&](const Event& event) {
+    return event.kind == Event::Kind::kCall && event.pid == server.pid() && !event.function.empty();
+  };
+  for (const Event& event : box.events()) {
+    if (made_by_server(event) && !event.result) wait.family = event.family;
+  }
+  wait.nth = static_cast<int>(std::ranges::count_if(box.events(), [&](const Event& event) {
+    return made_by_server(event) && event.family == wait.family;
+  }));
+  return wait;
+}
+
+// How long the last wait may take at most, where a number says so.
+std::int64_t LimitOf(const Sandbox& box) {
+  const Event* last = nullptr;
+  for (const Event& event : box.events()) {
+    if (event.family == Family::kPoll) last = &event;
+  }
+  if (last == nullptr) return 0;
+  if (last->number == SYS_poll) return static_cast<int>(last->args[2]);
+  const bool epoll = last->number == SYS_epoll_wait || last->number == SYS_epoll_pwait;
+  return epoll ? static_cast<int>(last->args[3]) : 0;
+}
+
+TEST_F(ClientServer, EndsWhenItIsStopped) {
+  const SandboxOptions waits = {
+      .watch = {Family::kPoll, Family::kRead, Family::kOpen, Family::kSignalWait}};
+  Wait wait;
+  {
+    Sandbox box(waits);
+    Helper server = StartServer(box);
+    ASSERT_TRUE(WaitsForRequests(server));
+    wait = WaitOf(box, server);
+    EXPECT_THAT(Stopped(server), Succeeds()) << "the signal came while the server waited";
+    EXPECT_THAT(server.call(), Returned(0)) << "there was no request";
+
+    Helper stopped = box.Start("ServesWhenStopped");
+    EXPECT_THAT(OutcomeOf(stopped), Succeeds()) << "*stop was set before";
+  }
+  if (wait.family == Family::kNone) return;  // In a call that was not watched, by a thread ...
+  Sandbox box(waits);
+  const int just_before = box.HoldBefore(wait.family, wait.nth);
+  Helper server = StartServer(box);
+  ASSERT_TRUE(SomebodyComesTo(box, just_before));
+  EXPECT_TRUE(LimitOf(box) <= 1000)
+      << "the server waits for up to " << LimitOf(box) << " ms before it looks at *stop again";
+  server.Signal(SIGUSR1);
+  box.Release(just_before);
+  EXPECT_THAT(OutcomeOf(server), Succeeds())
+      << "the signal came just before the server began to wait";
+}
+
+TEST_F(ClientServer, SleepsWhileThereIsNothingToDo) {
+  Sandbox box({.watch = {Family::kPoll, Family::kRead}});
+  Helper server = StartServer(box);
+  ASSERT_TRUE(WaitsForRequests(server));
+  EXPECT_TRUE(Answers(box, server, RandomWord(10)));
+  Helper pause = box.Start("LetsTimePass", {{"ms", 50}});
+  EXPECT_THAT(OutcomeOf(pause), ComesToItsEnd());
+
+  // A wait takes at least its time, on any machine: only those that are too short come so close
+  // together.
+  using std::chrono::milliseconds;
+  std::optional<Clock::time_point> before;
+  int too_soon = 0;
+  for (const Event& event : box.events()) {
+    if (!IsIdleRound(event, server)) continue;
+    if (before && event.at - *before < milliseconds(90)) ++too_soon;
+    before = event.at;
+  }
+  EXPECT_TRUE(too_soon < 3) << "within " << 50 << " ms the server woke up " << too_soon
+                            << " times, though there was nothing to do";
+  EXPECT_THAT(Stopped(server), Succeeds());
+}
+
+TEST_F(ClientServer, RemovesNoFifoButItsOwn) {
+  const auto names_after = [](const std::string& there) {
+    Sandbox box;
+    Helper server = StartServer(box, there);
+    EXPECT_TRUE(WaitsForRequests(server));
+    for (const TreeEntry& entry : box.Names()) {
+      const bool as_agreed = S_ISFIFO(entry.type) && entry.permissions == 0600;
+      EXPECT_TRUE(as_agreed) << "while it serves, there is a " << entry.Name() << " with the mode 0"
+                             << std::oct << entry.permissions;
+    }
+    EXPECT_THAT(Stopped(server), Succeeds()) << "there was " << there;
+    EXPECT_THAT(server.Leftovers(), NothingLeftBehind()) << "there was " << there;
+    return NamesLeft(box);
+  };
+  EXPECT_THAT(names_after("nothing"), IsNamed(Names({}))) << "the server made the FIFO";
+  EXPECT_THAT(names_after("a FIFO"), IsNamed(Names({"FIFO /tmp/requests"})))
+      << "the FIFO had been there before";
+
+  Sandbox box;
+  Helper server = StartServer(box, "a file");
+  EXPECT_THAT(OutcomeOf(server), ComesToItsEnd()) << "a regular file was there";
+  EXPECT_THAT(server.call(), FailedWith(EINVAL)) << "a regular file was there";
+  EXPECT_THAT(NamesLeft(box), IsNamed(Names({"file /tmp/requests"})));
+  EXPECT_THAT(LeftBehind(box, server.call()), NothingLeftBehind());
+
+  for (const int nth : {2, 3}) {
+    Sandbox full({.watch = {Family::kOpen}});
+    full.Fail(Family::kOpen, EMFILE, nth);
+    Helper failing = StartServer(full);
+    EXPECT_TRUE(Comes(full, [&] { return !failing.process().alive || AtRest(full); }));
+    if (failing.process().alive) break;  // It opens nothing more.
+    EXPECT_THAT(OutcomeOf(failing), ComesToItsEnd());
+    EXPECT_THAT(failing.call(), FailedWith(EMFILE)) << "open() fails";
+    EXPECT_THAT(NamesLeft(full), IsNamed(Names({}))) << "open() fails";
+    EXPECT_THAT(LeftBehind(full, failing.call()), NothingLeftBehind()) << "open() fails";
+  }
+}
+
+}  // namespace
+}  // namespace ipclab
