@@ -159,9 +159,10 @@ using RequestHandler = int (*)(const char* req, char* reply, std::size_t cap, vo
 int serve(const char* well_known, const char* dir, RequestHandler handler, void* arg,
           volatile std::sig_atomic_t* stop);
 
-// Sends `req` and stores the answer, with its closing NUL, in `reply`. Makes DIR/reply.PID before
-// it sends and removes it on every path. Returns 0.
-// Errors: ENOENT    there is no well-known FIFO
+// Sends `req` and stores the answer, with its closing NUL, in `reply`. Makes and opens
+// DIR/reply.PID before it sends, and removes it on every path; a FIFO of that name, left behind by
+// an earlier process of the same pid, is no obstacle. Returns 0. Errors: ENOENT    there is no
+// well-known FIFO
 //         ENXIO     nobody serves it
 //         ETIMEDOUT no answer in time
 //         EMSGSIZE  the request does not fit into a record, and nothing is sent; or the answer does
