@@ -21,6 +21,7 @@ const std::map<long, Row>& Table() {
       {SYS_creat, {Family::kOpen, -1}},
       {SYS_mknod, {Family::kOpen, -1}},
       {SYS_unlink, {Family::kOpen, -1}},
+      {SYS_chmod, {Family::kMode, -1}},
       {SYS_dup2, {Family::kDup, 0}},
       {SYS_poll, {Family::kPoll, -1}},
       {SYS_select, {Family::kPoll, -1}},
@@ -38,6 +39,9 @@ const std::map<long, Row>& Table() {
       {SYS_mknodat, {Family::kOpen, -1}},
       {SYS_unlinkat, {Family::kOpen, -1}},
       {SYS_memfd_create, {Family::kOpen, -1}},
+      {SYS_fchmod, {Family::kMode, 0}},
+      {SYS_fchmodat, {Family::kMode, -1}},
+      {SYS_umask, {Family::kMode, -1}},
       {SYS_close, {Family::kClose, 0}},
       {SYS_close_range, {Family::kClose, -1}},
       {SYS_dup, {Family::kDup, 0}},
@@ -77,6 +81,9 @@ const std::map<long, Row>& Table() {
       {SYS_tgkill, {Family::kSignalSend, -1}},
       {SYS_rt_sigqueueinfo, {Family::kSignalSend, -1}},
       {SYS_rt_tgsigqueueinfo, {Family::kSignalSend, -1}},
+#ifdef SYS_pidfd_send_signal
+      {SYS_pidfd_send_signal, {Family::kSignalSend, -1}},
+#endif
       {SYS_rt_sigaction, {Family::kSignalAction, -1}},
       {SYS_rt_sigprocmask, {Family::kSignalMask, -1}},
       {SYS_rt_sigsuspend, {Family::kSignalWait, -1}},
@@ -139,6 +146,8 @@ std::string_view FamilyName(Family family) {
       return "socket()";
     case Family::kOpen:
       return "open()";
+    case Family::kMode:
+      return "chmod()";
     case Family::kClose:
       return "close()";
     case Family::kDup:

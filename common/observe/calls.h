@@ -17,6 +17,7 @@ enum class Family {
   kPipe,          // pipe, pipe2
   kSocket,        // socket, socketpair
   kOpen,          // open, openat, creat, mkfifo ...
+  kMode,          // chmod, fchmod, fchmodat, umask
   kClose,         // close, close_range
   kDup,           // dup, dup2, dup3
   kFcntl,         // fcntl: F_DUPFD too
@@ -28,7 +29,7 @@ enum class Family {
   kExec,          // execve, execveat
   kWait,          // wait4, waitid
   kExit,          // exit_group
-  kSignalSend,    // kill, tgkill, rt_sigqueueinfo
+  kSignalSend,    // kill, tgkill, rt_sigqueueinfo, pidfd_send_signal
   kSignalAction,  // rt_sigaction
   kSignalMask,    // rt_sigprocmask
   kSignalWait,    // pause, rt_sigsuspend, rt_sigtimedwait
