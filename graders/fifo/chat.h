@@ -26,6 +26,17 @@ inline std::string RandomLines(int count, std::size_t length = 30) {
   return lines;
 }
 
+// True if the helper has shown exactly this when nothing moves any more.
+inline testing::AssertionResult Shows(Sandbox& box, const Helper& helper, const std::string& text) {
+  const testing::AssertionResult rest = ComesToRest(box);
+  if (!rest) return rest;
+  // What it wrote waits in a pipe until we look again.
+  int looks = 0;
+  const auto result = Comes(box, [&] { return helper.output() == text || ++looks == 3; });
+  if (!result || helper.output() == text) return result;
+  return testing::AssertionFailure() << DescribeDifference(text, helper.output());
+}
+
 }  // namespace ipclab
 
 #endif  // IPCLAB_GRADERS_FIFO_CHAT_H_

@@ -303,15 +303,20 @@ TEST_F(ClientServer, RefusesWhatDoesNotFit) {
 }
 
 TEST_F(ClientServer, GivesEachClientItsOwnAnswer) {
-  Sandbox box({.watch = {Family::kPoll}});
+  Sandbox box({.watch = {Family::kPoll, Family::kRead}});
   Helper server = box.Start("ServesMany");
   if (!server.WaitUntilBlockedIn(kWaitsOfServers)) FAIL() << box.failure();
 
+  // The server reads when all have asked.
+  const auto by_server = [&](const Event& event) { return event.pid == server.pid(); };
+  const int reads = box.AddRule({.family = Family::kRead, .where = by_server, .hold = true});
   std::map<std::string, Helper> clients;
   for (int i = 0; i < 8; ++i) {
     const std::string text = RandomWord(20);
     clients.emplace(text, box.Start("Asks", {{"text", text}}));
   }
+  ASSERT_TRUE(ComesToRest(box));
+  box.Release(reads);
   for (auto& [text, client] : clients) {
     ASSERT_TRUE(IsAnswered(box, client, server)) << "eight clients asked at the same time";
     EXPECT_THAT(OutcomeOf(client), Succeeds());

@@ -64,6 +64,34 @@ inline testing::AssertionResult IsAnswered(Sandbox& box, Helper& client, const H
                                      << " times since, and the client still waits for its answer";
 }
 
+inline Helper StartServer(Sandbox& box, const std::string& there = "nothing") {
+  return box.Start("Serves", {{"there", there}});
+}
+
+inline testing::AssertionResult WaitsForRequests(Helper& server) {
+  if (server.WaitUntilBlockedIn(kWaitsOfServers)) return testing::AssertionSuccess();
+  return testing::AssertionFailure()
+         << "the server does not wait for requests: " << OutcomeOf(server).ending.text;
+}
+
+// Asks by hand, and compares the answer.
+inline testing::AssertionResult Answers(Sandbox& box, const Helper& server,
+                                        const std::string& text) {
+  Helper client = box.Start("AsksByHand", {{"text", text}});
+  const auto answered = IsAnswered(box, client, server);
+  if (!answered) return answered;
+  const std::string want = AnswerTo(text) + '\0';
+  const std::string got = client.ReportedBytes("answer");
+  if (got == want) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << DescribeDifference(want, got);
+}
+
+// Stops the server and says how it ended.
+inline Outcome Stopped(Helper& server) {
+  server.Signal(SIGUSR1);
+  return OutcomeOf(server);
+}
+
 }  // namespace ipclab
 
 #endif  // IPCLAB_GRADERS_FIFO_CLIENT_SERVER_H_

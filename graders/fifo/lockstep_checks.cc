@@ -9,7 +9,8 @@ namespace {
 std::string Turns(const Sandbox& box) {
   std::string turns;
   for (const Event& event : box.events()) {
-    if (event.family != Family::kWrite && event.family != Family::kSplice) continue;
+    const bool writes = event.family == Family::kWrite || event.family == Family::kSplice;
+    if (!writes || !event.Succeeded()) continue;
     const bool there = event.target == "/tmp/there";
     if (!there && event.target != "/tmp/back") continue;
     const char side = there ? '1' : '2';
@@ -25,6 +26,11 @@ TEST_F(Chat, TakesTurns) {
 
   Helper first = box.Start("Talks", {{"first", 1}, {"rounds", 3}}, {.input = one});
   Helper second = box.Start("Talks", {{"first", 0}, {"rounds", 3}}, {.input = two});
+  const auto by_first = [&](const Event& event) { return event.pid == first.pid(); };
+  const int begins = box.AddRule({.family = Family::kWrite, .where = by_first, .hold = true});
+  ASSERT_TRUE(ComesToRest(box));
+  EXPECT_THAT(Turns(box), IsText("")) << "who wrote before the first side had its turn";
+  box.Release(begins);
 
   EXPECT_THAT(OutcomeOf(first), Succeeds());
   EXPECT_THAT(OutcomeOf(second), Succeeds());
