@@ -70,6 +70,7 @@ HELPER(AsksByHand) {
   const std::string name = ReplyName(getpid());
   MakeFifoHere(name);
   const Fd answers = OpenHere(name, O_RDONLY | O_NONBLOCK);
+  if (args.Int("after_silence", 0) != 0) Send(Record(getpid(), "keep silent"));
   Send(Record(getpid(), args.Bytes("text")));
   pollfd end = {answers.get(), POLLIN, 0};
   std::string answer(2 * PIPE_BUF, '\0');
@@ -205,7 +206,12 @@ TEST_F(ClientServer, IsNotHeldUpByAClient) {
       << "after a client that never opened its FIFO";
   ASSERT_TRUE(goes_on_after("SendsAndDoesNotRead", {{"text", text}}))
       << "after a client whose FIFO is full, and which does not read it";
-  ASSERT_TRUE(goes_on_after("SendsAndLeaves", {{"text", "keep silent"}, {"at_name", "a FIFO"}}))
+  const std::string word = RandomWord(10);
+  Helper patient = box.Start("AsksByHand", {{"text", word}, {"after_silence", 1}});
+  requests += 2;
+  ASSERT_TRUE(IsAnswered(box, patient, server))
+      << "after a request that the handler did not answer";
+  EXPECT_THAT(patient.ReportedBytes("answer"), SameBytesAs(AnswerTo(word) + '\0'))
       << "after a request that the handler did not answer";
   EXPECT_THAT(Stopped(server), Succeeds());
   EXPECT_THAT(server.call(), Returned(requests)) << "each of them counts, answered or not";
@@ -292,18 +298,24 @@ TEST_F(ClientServer, PutsRequestsTogether) {
 
   EXPECT_TRUE(Answers(box, server, RandomWord(40)))
       << "where each read of the server brings 5 bytes at most";
+  EXPECT_THAT(Stopped(server), Succeeds());
+  EXPECT_THAT(server.call(), Returned(1)) << "there was 1 request";
+
   // Two at once: no read tells where one ends.
-  const int next = box.AddRule({.family = Family::kRead, .where = InCaller(box), .hold = true});
-  Helper one = box.Start("AsksByHand", {{"text", "one"}});
-  Helper two = box.Start("AsksByHand", {{"text", "another"}});
-  ASSERT_TRUE(ComesToRest(box));
-  box.Release(next);
-  EXPECT_TRUE(IsAnswered(box, one, server)) << "one of two requests that were there at once";
-  EXPECT_TRUE(IsAnswered(box, two, server)) << "one of two requests that were there at once";
+  Sandbox both({.watch = {Family::kPoll, Family::kRead}});
+  Helper busy = StartServer(both, "a FIFO");
+  ASSERT_TRUE(WaitsForRequests(busy));
+  const int reads = both.AddRule({.family = Family::kRead, .where = InCaller(both), .hold = true});
+  Helper one = both.Start("AsksByHand", {{"text", "one"}});
+  Helper two = both.Start("AsksByHand", {{"text", "another"}});
+  ASSERT_TRUE(ComesToRest(both));
+  both.Release(reads);
+  EXPECT_TRUE(IsAnswered(both, one, busy)) << "one of two requests that were there at once";
+  EXPECT_TRUE(IsAnswered(both, two, busy)) << "one of two requests that were there at once";
   EXPECT_THAT(one.ReportedBytes("answer"), SameBytesAs(AnswerTo("one") + '\0'));
   EXPECT_THAT(two.ReportedBytes("answer"), SameBytesAs(AnswerTo("another") + '\0'));
-  EXPECT_THAT(Stopped(server), Succeeds());
-  EXPECT_THAT(server.call(), Returned(3)) << "there were 3 requests";
+  EXPECT_THAT(Stopped(busy), Succeeds());
+  EXPECT_THAT(busy.call(), Returned(2)) << "there were 2 requests";
 }
 
 }  // namespace
