@@ -27,6 +27,7 @@ const std::map<Family, std::vector<int>>& Errors() {
       {Family::kSplice, {EINTR, ENOMEM}}, {Family::kPoll, {EINTR, ENOMEM}},
       {Family::kWait, {EINTR}},           {Family::kExec, {ENOMEM}},
       {Family::kSignalWait, {EINTR}},     {Family::kMap, {ENOMEM}},
+      {Family::kMode, {EPERM}},
   };
   return errors;
 }

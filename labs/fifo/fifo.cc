@@ -22,63 +22,63 @@ int NotYet(const Arguments&...) {
 // ---- 1. Make and check --------------------------------------------------------------------------
 
 int fifo_make(const char* path, mode_t mode) {
-  // TODO(you): fifo.h, section 1.
+  // TODO(you): fifo.h, section 1. What can happen between a question and the call that follows it?
   return NotYet(path, mode);
 }
 
 int fifo_is(const char* path) {
-  // TODO(you): fifo.h, section 1.
+  // TODO(you): fifo.h, section 1. A link to a FIFO: which of the stat calls sees the link itself?
   return NotYet(path);
 }
 
 int fifo_remove(const char* path) {
-  // TODO(you): fifo.h, section 1.
+  // TODO(you): fifo.h, section 1. unlink(2) takes away almost anything. Who looks first?
   return NotYet(path);
 }
 
 // ---- 2. Sender and drainer ----------------------------------------------------------------------
 
 int fifo_send_file(const char* path, int in_fd) {
-  // TODO(you): fifo.h, section 2.
+  // TODO(you): fifo.h, section 2. What does the reader cost you when it leaves early?
   return NotYet(path, in_fd);
 }
 
 ssize_t fifo_drain(const char* path, int out_fd) {
-  // TODO(you): fifo.h, section 2.
+  // TODO(you): fifo.h, section 2. When exactly does read() return 0 on a FIFO?
   return NotYet(path, out_fd);
 }
 
 // ---- 3. Opening rules ---------------------------------------------------------------------------
 
 int fifo_open_read(const char* path, int timeout_ms) {
-  // TODO(you): fifo.h, section 3.
+  // TODO(you): fifo.h, section 3. Which call waits for the first writer, but not for ever?
   return NotYet(path, timeout_ms);
 }
 
 int fifo_open_write(const char* path, int timeout_ms) {
-  // TODO(you): fifo.h, section 3.
+  // TODO(you): fifo.h, section 3. What is missing when open() says ENXIO, and for how long?
   return NotYet(path, timeout_ms);
 }
 
 int fifo_open_server(const char* path, int* keeper_fd) {
-  // TODO(you): fifo.h, section 3.
+  // TODO(you): fifo.h, section 3. Who could keep the read end from ever being alone?
   return NotYet(path, keeper_fd);
 }
 
 // ---- 4. Many writers, one log -------------------------------------------------------------------
 
 int log_open(const char* path) {
-  // TODO(you): fifo.h, section 4.
+  // TODO(you): fifo.h, section 4. Do you want the writes that follow to wait, or to fail?
   return NotYet(path);
 }
 
 int log_line(int fd, const char* tag, const char* text) {
-  // TODO(you): fifo.h, section 4.
+  // TODO(you): fifo.h, section 4. Up to which size does a write stay in one piece?
   return NotYet(fd, tag, text);
 }
 
 int log_collect(const char* path, int out_fd, int expected_writers) {
-  // TODO(you): fifo.h, section 4.
+  // TODO(you): fifo.h, section 4. What do you keep of a read that ends in the middle of a line?
   return NotYet(path, out_fd, expected_writers);
 }
 

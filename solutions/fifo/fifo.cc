@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -14,9 +13,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <new>
+#include <string>
+#include <string_view>
 #include <utility>
 
 namespace ipclab::fifo {
@@ -74,21 +78,114 @@ class Fd {
   int fd_;
 };
 
-// Opens a FIFO and nothing else; -1 with errno if that fails. Looked at before, because to open
-// something else may fail in a way of its own or even do something (a device); and looked at again
-// afterwards, because the name may mean something else by then.
-Fd OpenFifo(const char* path, int flags) {
-  struct stat info;
-  if (stat(path, &info) == -1) return Fd();
-  Fd fd;
-  if (S_ISFIFO(info.st_mode)) {
-    fd.Reset(Again([&] { return open(path, flags | O_CLOEXEC); }));
-    if (fd.get() == -1) return Fd();
-    if (fstat(fd.get(), &info) == -1) return Fd();
+using Clock = std::chrono::steady_clock;  // The wall clock may be set back.
+
+// The end of a call's time, fixed when it begins: a wait that goes on after a signal gets what is
+// left and not the whole time again.
+class Deadline {
+ public:
+  explicit Deadline(int timeout_ms)
+      : never_(timeout_ms < 0), end_(Clock::now() + std::chrono::milliseconds(timeout_ms)) {}
+
+  // As poll(2) wants it. Rounded up: rounded down, the last fraction would be spent spinning at 0.
+  int LeftMs() const {
+    if (never_) return -1;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end_ - Clock::now());
+    return static_cast<int>(std::max<std::int64_t>(left.count(), 0));
   }
-  if (S_ISFIFO(info.st_mode)) return fd;
-  errno = EINVAL;
-  return Fd();
+
+ private:
+  const bool never_;
+  const Clock::time_point end_;
+};
+
+// Opens a FIFO and nothing else. What the name stands for is looked at twice: before, because the
+// open of a device may do things and that of a directory has an error of its own; and after,
+// because somebody may have put something else there in between.
+int OpenFifo(const char* path, int flags) {
+  struct stat about;
+  if (stat(path, &about) == -1) return -1;
+  if (!S_ISFIFO(about.st_mode)) return Fail(EINVAL);
+  // An open that waits for the other side can be interrupted like any other wait.
+  Fd fd(Again([&] { return open(path, flags | O_CLOEXEC); }));
+  if (fd.get() == -1 || fstat(fd.get(), &about) == -1) return -1;
+  return S_ISFIFO(about.st_mode) ? fd.Release() : Fail(EINVAL);
+}
+
+int MakeBlocking(int fd) {
+  const int flags = fcntl(fd, F_GETFL);
+  return flags == -1 ? -1 : fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
+// Takes away the SIGPIPE that write raised, and no other one.
+void TakeSigpipe(const sigset_t& sigpipe, bool was_pending) {
+  KeepErrno keep;
+  const timespec now = {0, 0};
+  static_cast<void>(Again([&] { return sigtimedwait(&sigpipe, nullptr, &now); }));
+  if (!was_pending) return;
+  // The new one may have merged with one that the thread had already. That one goes back.
+  sigset_t left;
+  if (sigpending(&left) == 0 && sigismember(&left, SIGPIPE) == 0) {
+    static_cast<void>(raise(SIGPIPE));
+  }
+}
+
+// As write(2), but a reader who has gone is EPIPE and no signal. SIGPIPE comes to the thread that
+// writes: blocked there, it becomes pending, and sigtimedwait takes it. To ignore it meanwhile
+// would change the caller's other threads too.
+ssize_t WriteQuietly(int fd, const void* buf, std::size_t n) {
+  sigset_t sigpipe;
+  sigset_t old_mask;
+  sigemptyset(&sigpipe);
+  sigaddset(&sigpipe, SIGPIPE);
+  const int blocked = pthread_sigmask(SIG_BLOCK, &sigpipe, &old_mask);
+  if (blocked != 0) return Fail(blocked);  // It returns the error; errno is not set.
+
+  ssize_t put = -1;
+  sigset_t pending;
+  if (sigpending(&pending) == 0) {
+    const bool was_pending = sigismember(&pending, SIGPIPE) == 1;
+    put = write(fd, buf, n);
+    // The signal comes with EPIPE, but also with a short count: when the reader leaves while we
+    // wait for room, write returns what it had moved and raises SIGPIPE all the same.
+    const bool broken = put == -1 && errno == EPIPE;
+    const bool cut_short = put != -1 && static_cast<std::size_t>(put) < n;
+    if (broken || (cut_short && !was_pending)) TakeSigpipe(sigpipe, was_pending);
+  }
+  // Fails only for a wrong first argument, so nothing can be lost by not looking.
+  static_cast<void>(pthread_sigmask(SIG_SETMASK, &old_mask, nullptr));
+  return put;
+}
+
+int WriteAll(int fd, const char* bytes, std::size_t n) {
+  for (std::size_t done = 0; done < n;) {
+    const ssize_t put = Again([&] { return WriteQuietly(fd, bytes + done, n - done); });
+    if (put == -1) return -1;
+    done += static_cast<std::size_t>(put);
+  }
+  return 0;
+}
+
+// Copies to the end of `in`. Returns the number of bytes.
+ssize_t CopyToEnd(int in, int out) {
+  char buf[16384];
+  for (ssize_t copied = 0;;) {
+    const ssize_t got = Again([&] { return read(in, buf, sizeof buf); });
+    if (got == -1) return -1;
+    if (got == 0) return copied;
+    if (WriteAll(out, buf, static_cast<std::size_t>(got)) == -1) return -1;
+    copied += got;
+  }
+}
+
+// Reads once: the number of bytes, 0 at end of file, or -1.
+ssize_t ReadSome(int fd, void* buf, std::size_t cap) {
+  return Again([&] { return read(fd, buf, cap); });
+}
+
+// poll(2) with what is left of the time, anew in each round, or every signal would prolong it.
+int Await(pollfd* ends, nfds_t count, const Deadline& deadline) {
+  return Again([&] { return poll(ends, count, deadline.LeftMs()); });
 }
 
 // A FIFO that we made and that goes when we do.
@@ -117,63 +214,6 @@ class OwnFifo {
   char path_[PATH_MAX];
   bool made_ = false;
 };
-
-// ---- Tools that move bytes ---------------------------------------------------------------------
-
-// After a failed read or write: true when it is worth another try, at once (a signal came between)
-// or after the wait that O_NONBLOCK left to us. That the other side has gone ends the wait as well;
-// the next read or write then tells.
-bool MayRetry(int fd, short events) {
-  if (errno == EINTR) return true;
-  if (errno != EAGAIN) return false;
-  pollfd end = {fd, events, 0};
-  return Again([&] { return poll(&end, 1, -1); }) != -1;
-}
-
-// Reads once: the number of bytes, 0 at end of file, or -1.
-ssize_t ReadSome(int fd, void* buf, std::size_t cap) {
-  ssize_t got;
-  do {
-    got = read(fd, buf, cap);
-  } while (got == -1 && MayRetry(fd, POLLIN));
-  return got;
-}
-
-// As write(2), but a reader who has gone is EPIPE and nothing else. write raises SIGPIPE in the
-// thread that called it. Blocked there, it becomes pending, and sigtimedwait takes it away without
-// any action. No other thread notices. (In the lab `pipe` this is an exercise of its own.)
-ssize_t WriteQuietly(int fd, const void* buf, std::size_t n) {
-  sigset_t sigpipe;
-  sigset_t old_mask;
-  sigset_t pending;
-  sigemptyset(&sigpipe);
-  sigaddset(&sigpipe, SIGPIPE);
-  const int blocked = pthread_sigmask(SIG_BLOCK, &sigpipe, &old_mask);
-  if (blocked != 0) return Fail(blocked);  // It returns the error; errno is not set.
-  sigemptyset(&pending);
-  static_cast<void>(sigpending(&pending));
-  const ssize_t put = write(fd, buf, n);
-  KeepErrno keep;
-  // One that was pending before is the caller's. Ours comes with EPIPE, but also with a short
-  // count: when the reader leaves while we wait for room.
-  const bool raised = put == -1 ? errno == EPIPE : static_cast<std::size_t>(put) < n;
-  if (raised && sigismember(&pending, SIGPIPE) == 0) {
-    const timespec now = {0, 0};
-    static_cast<void>(Again([&] { return sigtimedwait(&sigpipe, nullptr, &now); }));
-  }
-  static_cast<void>(pthread_sigmask(SIG_SETMASK, &old_mask, nullptr));
-  return put;
-}
-
-int WriteAll(int fd, const void* buf, std::size_t n) {
-  const char* bytes = static_cast<const char*>(buf);
-  for (std::size_t done = 0; done < n;) {
-    const ssize_t put = WriteQuietly(fd, bytes + done, n - done);
-    if (put == -1 && !MayRetry(fd, POLLOUT)) return -1;
-    if (put > 0) done += static_cast<std::size_t>(put);
-  }
-  return 0;
-}
 
 // ---- Tools for children ------------------------------------------------------------------------
 
@@ -240,100 +280,180 @@ void Become(int in, int out, const char* const argv[]) {
   execvp(argv[0], const_cast<char* const*>(argv));
 }
 
-// ---- Tools that keep time ----------------------------------------------------------------------
-
-using Clock = std::chrono::steady_clock;
-
-class Deadline {
- public:
-  explicit Deadline(int timeout_ms)
-      : limited_(timeout_ms >= 0), end_(Clock::now() + std::chrono::milliseconds(timeout_ms)) {}
-
-  // For poll(2). Rounded up: no spinning at 0.
-  int Left() const {
-    if (!limited_) return -1;
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end_ - Clock::now());
-    return static_cast<int>(std::max<std::int64_t>(left.count(), 0));
-  }
-
- private:
-  const bool limited_;
-  const Clock::time_point end_;
-};
-
-// poll(2) with what is left of the time, anew in each round, or every signal would prolong it.
-int Await(pollfd* ends, nfds_t count, const Deadline& deadline) {
-  return Again([&] { return poll(ends, count, deadline.Left()); });
-}
-
-template <typename... Arguments>
-int NotYet(const Arguments&...) {
-  return Fail(ENOSYS);
-}
-
 }  // namespace
 
 // ---- 1. Make and check --------------------------------------------------------------------------
 
 int fifo_make(const char* path, mode_t mode) {
-  // Not yet: fifo.h, section 1.
-  return NotYet(path, mode);
+  for (;;) {
+    // Made first, asked afterwards. Whoever asks first, with access(2) for instance, learns how
+    // things were; somebody may come in before the next line.
+    if (mkfifo(path, mode) == 0) break;
+    if (errno != EEXIST) return -1;
+    struct stat about;
+    // lstat and not stat: mkfifo does not follow a link either, so a dangling one is in its way.
+    if (lstat(path, &about) == 0) return S_ISFIFO(about.st_mode) ? 1 : Fail(EEXIST);
+    if (errno != ENOENT) return -1;
+    // It was there and has gone: again from the start.
+  }
+  // The umask has taken bits from `mode`. It cannot even be read without being changed, and it
+  // belongs to the whole process, so the bits are set once more: chmod does not ask it.
+  if (chmod(path, mode) == 0) return 0;
+  KeepErrno keep;
+  static_cast<void>(unlink(path));
+  return -1;
 }
 
 int fifo_is(const char* path) {
-  // Not yet: fifo.h, section 1.
-  return NotYet(path);
+  struct stat about;
+  if (lstat(path, &about) == -1) return -1;
+  return S_ISFIFO(about.st_mode) ? 1 : 0;
 }
 
 int fifo_remove(const char* path) {
-  // Not yet: fifo.h, section 1.
-  return NotYet(path);
+  const int is = fifo_is(path);
+  if (is == -1) return -1;
+  return is == 1 ? unlink(path) : Fail(EINVAL);
 }
 
 // ---- 2. Sender and drainer ----------------------------------------------------------------------
+// Neither asks whether the other one is there. A plain open of one end waits until somebody opens
+// the other, so both may start in any order; and once that has happened, read returns 0 only when
+// the last writer has left. (A reader with O_NONBLOCK would not wait, and its first read returns 0
+// because no writer has come yet.)
 
 int fifo_send_file(const char* path, int in_fd) {
-  // Not yet: fifo.h, section 2.
-  return NotYet(path, in_fd);
+  const Fd fifo(OpenFifo(path, O_WRONLY));
+  if (fifo.get() == -1) return -1;
+  return CopyToEnd(in_fd, fifo.get()) == -1 ? -1 : 0;
 }
 
 ssize_t fifo_drain(const char* path, int out_fd) {
-  // Not yet: fifo.h, section 2.
-  return NotYet(path, out_fd);
+  const Fd fifo(OpenFifo(path, O_RDONLY));
+  if (fifo.get() == -1) return -1;
+  return CopyToEnd(fifo.get(), out_fd);
 }
 
 // ---- 3. Opening rules ---------------------------------------------------------------------------
+// Without the other side, a FIFO opened with O_NONBLOCK gives a descriptor to a reader and ENXIO to
+// a writer. O_NONBLOCK is only for the open: a caller who found it set later would lose bytes.
 
 int fifo_open_read(const char* path, int timeout_ms) {
-  // Not yet: fifo.h, section 3.
-  return NotYet(path, timeout_ms);
+  const Deadline deadline(timeout_ms);
+  Fd fifo(OpenFifo(path, O_RDONLY | O_NONBLOCK));
+  if (fifo.get() == -1) return -1;
+  // read returns 0 both before the first writer and after the last. poll tells them apart: POLLHUP
+  // comes only when a writer has been there since our open.
+  pollfd end = {fifo.get(), POLLIN, 0};
+  const int ready = Again([&] { return poll(&end, 1, deadline.LeftMs()); });
+  if (ready == -1) return -1;
+  if (ready == 0) return Fail(ETIMEDOUT);
+  return MakeBlocking(fifo.get()) == -1 ? -1 : fifo.Release();
 }
 
 int fifo_open_write(const char* path, int timeout_ms) {
-  // Not yet: fifo.h, section 3.
-  return NotYet(path, timeout_ms);
+  constexpr int kPauseMs = 2;
+  const Deadline deadline(timeout_ms);
+  for (;;) {
+    Fd fifo(OpenFifo(path, O_WRONLY | O_NONBLOCK));
+    if (fifo.get() != -1) return MakeBlocking(fifo.get()) == -1 ? -1 : fifo.Release();
+    if (errno != ENXIO) return -1;
+    const int left_ms = deadline.LeftMs();
+    if (left_ms == 0) return Fail(ETIMEDOUT);
+    const int pause_ms = left_ms == -1 ? kPauseMs : std::min(left_ms, kPauseMs);
+    const timespec pause = {0, pause_ms * 1'000'000L};
+    // A signal makes it shorter: then the next try comes earlier, which does no harm.
+    if (nanosleep(&pause, nullptr) == -1 && errno != EINTR) return -1;
+  }
 }
 
 int fifo_open_server(const char* path, int* keeper_fd) {
-  // Not yet: fifo.h, section 3.
-  return NotYet(path, keeper_fd);
+  Fd fifo(OpenFifo(path, O_RDONLY | O_NONBLOCK));
+  if (fifo.get() == -1) return -1;
+  // Now there is a reader, ourselves, so this one waits for nobody either. While it is open there
+  // is always a writer, and read never reports the end.
+  Fd keeper(OpenFifo(path, O_WRONLY | O_NONBLOCK));
+  if (keeper.get() == -1 || MakeBlocking(fifo.get()) == -1) return -1;
+  *keeper_fd = keeper.Release();
+  return fifo.Release();
 }
 
 // ---- 4. Many writers, one log -------------------------------------------------------------------
 
-int log_open(const char* path) {
-  // Not yet: fifo.h, section 4.
-  return NotYet(path);
-}
+int log_open(const char* path) { return OpenFifo(path, O_WRONLY); }
 
 int log_line(int fd, const char* tag, const char* text) {
-  // Not yet: fifo.h, section 4.
-  return NotYet(fd, tag, text);
+  if (std::strpbrk(tag, ":\n") != nullptr || std::strchr(text, '\n') != nullptr) {
+    return Fail(EINVAL);
+  }
+  const std::size_t size = std::strlen(tag) + std::strlen(text) + std::strlen(": \n");
+  if (size > PIPE_BUF) return Fail(EMSGSIZE);
+  // Up to and including PIPE_BUF bytes, one write is all or nothing: no other writer gets between,
+  // there is no short count, and after EINTR nothing has been written.
+  char line[PIPE_BUF + 1];
+  stpcpy(stpcpy(stpcpy(stpcpy(line, tag), ": "), text), "\n");
+  const ssize_t put = Again([&] { return WriteQuietly(fd, line, size); });
+  if (put == -1) return -1;
+  return static_cast<std::size_t>(put) == size ? 0 : Fail(EIO);
 }
 
+namespace {
+
+// A tag has no colon, so the first one ends it.
+bool IsGoodbye(std::string_view line) {
+  const std::size_t colon = line.find(':');
+  return colon != line.npos && line.substr(colon) == ": bye\n";
+}
+
+// Cuts what comes from a FIFO into lines. A line that is not complete yet waits for its rest.
+class Lines {
+ public:
+  void Add(const char* bytes, std::size_t n) { text_.append(bytes, n); }
+
+  // The next whole line with its newline, valid until the next call; empty if there is none.
+  std::string_view Next() {
+    text_.erase(0, std::exchange(taken_, 0));
+    taken_ = text_.find('\n') + 1;  // npos + 1 is 0.
+    return std::string_view(text_).substr(0, taken_);
+  }
+
+ private:
+  std::string text_;
+  std::size_t taken_ = 0;
+};
+
+int CollectLines(int fifo, int out_fd, int writers) {
+  Lines lines;
+  for (int copied = 0;;) {
+    char buf[PIPE_BUF];
+    const ssize_t got = Again([&] { return read(fifo, buf, sizeof buf); });
+    if (got == -1) return -1;
+    lines.Add(buf, static_cast<std::size_t>(got));
+    for (std::string_view line = lines.Next(); !line.empty(); line = lines.Next()) {
+      if (IsGoodbye(line)) {
+        if (--writers == 0) return copied;
+        continue;
+      }
+      if (WriteAll(out_fd, line.data(), line.size()) == -1) return -1;
+      ++copied;
+    }
+  }
+}
+
+}  // namespace
+
 int log_collect(const char* path, int out_fd, int expected_writers) {
-  // Not yet: fifo.h, section 4.
-  return NotYet(path, out_fd, expected_writers);
+  if (expected_writers < 1) return Fail(EINVAL);
+  // As a server does it: writers come and go, and no moment without them is an end of file.
+  int keeper_fd = -1;
+  const Fd fifo(fifo_open_server(path, &keeper_fd));
+  if (fifo.get() == -1) return -1;
+  const Fd keeper(keeper_fd);
+  try {
+    return CollectLines(fifo.get(), out_fd, expected_writers);
+  } catch (const std::bad_alloc&) {
+    return Fail(ENOMEM);
+  }
 }
 
 // ---- 5. FIFO tee --------------------------------------------------------------------------------
@@ -367,12 +487,12 @@ int Tee(int in, int one, int other) {
 int OpenBothEnds(const char* path, Pipe* made) {
   // To open one end is to wait for somebody at the other. Here we are both: a non-blocking open for
   // reading waits for nobody, and then there is a reader, so the open for writing finds it.
-  made->read = OpenFifo(path, O_RDONLY | O_NONBLOCK);
+  made->read.Reset(OpenFifo(path, O_RDONLY | O_NONBLOCK));
   if (made->read.get() == -1) return -1;
-  made->write = OpenFifo(path, O_WRONLY);
+  made->write.Reset(OpenFifo(path, O_WRONLY));
   if (made->write.get() == -1) return -1;
   // Programs expect a standard input that waits.
-  if (fcntl(made->read.get(), F_SETFL, 0) == -1) return -1;
+  if (MakeBlocking(made->read.get()) == -1) return -1;
   return Lift(&made->read) == -1 || Lift(&made->write) == -1 ? -1 : 0;
 }
 
@@ -426,7 +546,7 @@ int MakeUnique(OwnFifo* fifo, const char* directory) {
 }  // namespace
 
 int fifo_tee(int in_fd, int out_fd, const char* path) {
-  const Fd fifo = OpenFifo(path, O_WRONLY);
+  const Fd fifo(OpenFifo(path, O_WRONLY));
   return fifo.get() == -1 ? -1 : Tee(in_fd, out_fd, fifo.get());
 }
 
@@ -528,7 +648,7 @@ class Inbox {
 void Deliver(const char* dir, std::int32_t pid, const char* reply) {
   char path[PATH_MAX];
   if (ReplyPath(path, dir, pid) == -1) return;
-  const Fd fifo = OpenFifo(path, O_WRONLY | O_NONBLOCK | O_NOFOLLOW);
+  const Fd fifo(OpenFifo(path, O_WRONLY | O_NONBLOCK | O_NOFOLLOW));
   if (fifo.get() == -1) return;
   const std::size_t size = std::min<std::size_t>(std::strlen(reply) + 1, PIPE_BUF);
   static_cast<void>(Again([&] { return WriteQuietly(fifo.get(), reply, size); }));
@@ -635,11 +755,11 @@ int serve(const char* well_known, const char* dir, RequestHandler handler, void*
           volatile std::sig_atomic_t* stop) {
   OwnFifo fifo;
   if (fifo.Make(well_known) == -1 && errno != EEXIST) return -1;
-  const Fd requests = OpenFifo(well_known, O_RDONLY | O_NONBLOCK);
+  const Fd requests(OpenFifo(well_known, O_RDONLY | O_NONBLOCK));
   if (requests.get() == -1) return -1;
   // Without a writer, the FIFO would be at its end whenever the last client leaves, and poll would
   // say so at once, again and again. While we hold a write end ourselves, it is never at its end.
-  const Fd keeper = OpenFifo(well_known, O_WRONLY | O_NONBLOCK);
+  const Fd keeper(OpenFifo(well_known, O_WRONLY | O_NONBLOCK));
   if (keeper.get() == -1) return -1;
   const int served = ServeUntil(requests.get(), dir, handler, arg, stop);
   if (served == -1) return -1;
@@ -652,13 +772,13 @@ int request(const char* well_known, const char* dir, const char* req, char* repl
   if (std::strlen(req) > kMaxText) return Fail(EMSGSIZE);
   const Deadline deadline(timeout_ms);
   // Non-blocking, so that a missing server is ENXIO at once, and a full FIFO waits within our time.
-  const Fd server = OpenFifo(well_known, O_WRONLY | O_NONBLOCK);
+  const Fd server(OpenFifo(well_known, O_WRONLY | O_NONBLOCK));
   if (server.get() == -1) return -1;
   OwnFifo mailbox;
   if (MakeMailbox(&mailbox, dir) == -1) return -1;
   // Open before we ask: the server, which waits for nobody, drops the answer to a client that is
   // not there. For writing too, which Linux allows: no server that comes and goes is its end then.
-  const Fd answers = OpenFifo(mailbox.path(), O_RDWR | O_NONBLOCK);
+  const Fd answers(OpenFifo(mailbox.path(), O_RDWR | O_NONBLOCK));
   if (answers.get() == -1) return -1;
   if (SendRequest(server.get(), req, deadline) == -1) return -1;
   if (ReceiveReply(answers.get(), server.get(), reply, cap, deadline) == -1) return -1;
@@ -678,11 +798,11 @@ struct Line {
 // reading of the same FIFO. Were both to begin with the FIFO they read, each would wait for an open
 // that the other only makes afterwards.
 int OpenLine(const char* tx, const char* rx, int first, Line* line) {
-  if (first != 0) line->to = OpenFifo(tx, O_WRONLY);
+  if (first != 0) line->to.Reset(OpenFifo(tx, O_WRONLY));
   if (first != 0 && line->to.get() == -1) return -1;
-  line->from = OpenFifo(rx, O_RDONLY);
+  line->from.Reset(OpenFifo(rx, O_RDONLY));
   if (line->from.get() == -1) return -1;
-  if (first == 0) line->to = OpenFifo(tx, O_WRONLY);
+  if (first == 0) line->to.Reset(OpenFifo(tx, O_WRONLY));
   return line->to.get() == -1 ? -1 : 0;
 }
 
@@ -772,7 +892,8 @@ int chat(const char* tx, const char* rx, int first, int in_fd, int out_fd) {
     line.from.Reset();  // Else there is still a reader when the caller has stopped to read.
     report.read.Reset();
     const int error = SendUntilEnd(in_fd, line.to.get());
-    if (error != 0) static_cast<void>(WriteAll(report.write.get(), &error, sizeof error));
+    const auto tell = [&] { return WriteQuietly(report.write.get(), &error, sizeof error); };
+    if (error != 0) static_cast<void>(Again(tell));
     _exit(error == 0 ? 0 : 1);
   }
   line.to.Reset();  // The child's alone: its end is the end of file for the other side.
