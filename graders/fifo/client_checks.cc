@@ -171,7 +171,7 @@ TEST_F(ClientServer, HasItsFifoBeforeItAsks) {
   Helper server = StartByHand(box, "answers");
   // Until the server has tried to answer, the client does not get beyond its write.
   const int asked = box.HoldAfter(Family::kWrite);
-  Helper client = box.Start("Asks", {{"text", RandomWord(10)}});
+  box.Start("Asks", {{"text", RandomWord(10)}});
   ASSERT_TRUE(SomebodyComesTo(box, asked)) << "the client never sent a request";
   ASSERT_TRUE(Comes(box, [&] { return server.Reported("opened") >= 0; }));
   EXPECT_TRUE(server.Reported("fifo_there") == 1)
