@@ -70,8 +70,10 @@ HELPER(AsksByHand) {
   const std::string name = ReplyName(getpid());
   MakeFifoHere(name);
   const Fd answers = OpenHere(name, O_RDONLY | O_NONBLOCK);
-  if (args.Int("after_silence", 0) != 0) Send(Record(getpid(), "keep silent"));
-  Send(Record(getpid(), args.Bytes("text")));
+  // Two at once cannot be told from two that came one after the other.
+  const std::string before =
+      args.Int("after_silence", 0) != 0 ? Record(getpid(), "keep silent") : "";
+  Send(before + Record(getpid(), args.Bytes("text")));
   pollfd end = {answers.get(), POLLIN, 0};
   std::string answer(2 * PIPE_BUF, '\0');
   Check(poll(&end, 1, -1), "poll");

@@ -23,7 +23,7 @@ const std::vector<Family> kWatched = {Family::kPipe, Family::kSocket, Family::kO
                                       Family::kRead, Family::kWrite,  Family::kSplice,
                                       Family::kPoll, Family::kWait,   Family::kSignalWait};
 
-void ExpectSound(const std::string& helper) { ExpectSound(helper, {.watch = kWatched}); }
+void ExpectSound(const std::string& helper) { ipclab::ExpectSound(helper, {.watch = kWatched}); }
 
 constexpr char kPath[] = "swept";
 
