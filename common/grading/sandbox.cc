@@ -243,11 +243,12 @@ std::optional<Ending> Sandbox::Trouble() {
   }
   // While calls come in the box is not at rest.
   const std::size_t events = observer_->events().size();
-  if (std::exchange(events_at_last_look_, events) != events) return std::nullopt;
-  if (const auto deadlock = FindDeadlock(MakeWorld())) {
-    return Ending{Ending::Kind::kDeadlock, 0, deadlock->Explain(names_)};
-  }
-  return std::nullopt;
+  const bool moved = std::exchange(events_at_last_look_, events) != events;
+  const auto deadlock = moved ? std::nullopt : FindDeadlock(MakeWorld());
+  // Who ends leaves the others asleep, and the news of it may be on its way to us: it has come when
+  // we look again.
+  if (!std::exchange(asleep_at_last_look_, deadlock.has_value()) || !deadlock) return std::nullopt;
+  return Ending{Ending::Kind::kDeadlock, 0, deadlock->Explain(names_)};
 }
 
 // What the last helper came to, for a wait that nobody is left to end.
@@ -267,7 +268,14 @@ std::optional<Ending> Sandbox::WaitFor(const std::function<bool()>& done) {
   std::optional<Ending> ending = trouble_;
   const auto stop = [&] {
     if (done()) return true;
-    if (!ending) ending = Trouble();
+    if (!ending) {
+      ending = Trouble();
+      // Between our two questions the last one may have gone to sleep, just as it should.
+      if (ending && done()) {
+        ending.reset();
+        return true;
+      }
+    }
     if (!ending && observer_->LivingProcesses().empty()) ending = AllEnded();
     if (!ending) {
       if (const auto spinner = busy.Sample(observer_->LivingProcesses())) {

@@ -178,6 +178,7 @@ class Sandbox {
   mutable ObjectNames names_;
   std::optional<Ending> trouble_;
   std::size_t events_at_last_look_ = 0;
+  bool asleep_at_last_look_ = false;
   bool flooded_ = false;
   std::string failure_;
   Clock::time_point started_;

@@ -44,6 +44,8 @@ const std::map<long, std::vector<int>>& SysvErrors() {
 }
 
 std::vector<int> ErrorsOf(const Event& event) {
+  // To take a name away needs nothing that could be lacking; and if it failed, the name would stay.
+  if (event.number == SYS_unlink || event.number == SYS_unlinkat) return {};
   const auto by_number = SysvErrors().find(event.number);
   if (by_number != SysvErrors().end()) return by_number->second;
   const auto by_family = Errors().find(event.family);

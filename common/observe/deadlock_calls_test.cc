@@ -87,6 +87,19 @@ TEST(Deadlock, OfASpawnedChildThatOpensAFifoAlone) {
                 "who could end this.");
 }
 
+TEST(Deadlock, OfAReaderOfAFifoThatNobodyWrites) {
+  const Directory directory;
+  const std::string path = directory / "calls";
+  Check(mkfifo(path.c_str(), 0600), "mkfifo");
+  const Forked process([&] {
+    pollfd end = {open(path.c_str(), O_RDONLY | O_NONBLOCK), POLLIN, 0};
+    return poll(&end, 1, -1);
+  });
+  ASSERT_TRUE(WaitUntilBlockedIn(process.pid(), {SYS_poll, SYS_ppoll}));
+
+  EXPECT_THAT(ProvedDeadlock(process.pid()), HasSubstr("nobody has opened it for writing"));
+}
+
 TEST(Deadlock, OfASignalThatIsPendingButBlocked) {
   const Forked parent([] {
     sigset_t blocked;

@@ -78,6 +78,7 @@ class Writer {
     std::string text = "descriptor " + std::to_string(object.descriptor) + ", " + name;
     if (!object.pipe)
       return text + (object.reads ? ", for something to read" : ", for room to write");
+    if (object.holders.empty()) return text + ", for bytes; nobody has opened it for writing";
     text += object.reads ? ", for bytes or end of file; the write end of " + name + " is "
                          : std::string(", for room") + (object.full ? ", because it is full" : "") +
                                "; the read end of " + name + " is ";

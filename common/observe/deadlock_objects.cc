@@ -197,9 +197,13 @@ bool DecodeObjects(const TaskSample& task, Shape shape, const Members& members, 
       object.full = !object.reads && shape != Shape::kCopy;
       object.holders = HoldersOfOtherEnd(*descriptor, object.reads, members, world);
       if (object.holders.empty() && shape == Shape::kCopy) continue;
-      // An end that nobody holds would have ended the wait: somebody outside holds it.
-      if (object.holders.empty()) return false;
+      // A pipe's end that nobody holds would have ended the wait: somebody outside holds it. That
+      // of a FIFO may be one that nobody has opened yet; anybody in the box could, and nobody
+      // outside.
+      const bool has_name = descriptor->target.starts_with("/");
+      if (object.holders.empty() && !(has_name && object.reads)) return false;
       AddNeeds(object.holders, edge.needs);
+      anybody |= object.holders.empty();
     } else {
       anybody = true;
     }

@@ -85,14 +85,14 @@ int log_collect(const char* path, int out_fd, int expected_writers) {
 // ---- 5. FIFO tee --------------------------------------------------------------------------------
 
 int fifo_tee(int in_fd, int out_fd, const char* path) {
-  // TODO(you): fifo.h, section 5.
+  // TODO(you): fifo.h, section 5. Two readers, and each may leave at any time. Who is still there?
   return NotYet(in_fd, out_fd, path);
 }
 
 int split_run(const char* const producer[], const char* const filter_a[],
               const char* const filter_b[], const char* workdir, int out_a, int out_b,
               int statuses[3]) {
-  // TODO(you): fifo.h, section 5.
+  // TODO(you): fifo.h, section 5. Who opens the other end if filter_b never does?
   return NotYet(producer, filter_a, filter_b, workdir, out_a, out_b, statuses);
 }
 
@@ -101,12 +101,14 @@ int split_run(const char* const producer[], const char* const filter_a[],
 int serve(const char* well_known, const char* dir, RequestHandler handler, void* arg,
           volatile std::sig_atomic_t* stop) {
   // TODO(you): fifo.h, section 6.
+  // End of file means no writer now. How do you make sure that there is one?
   return NotYet(well_known, dir, handler, arg, stop);
 }
 
 int request(const char* well_known, const char* dir, const char* req, char* reply, std::size_t cap,
             int timeout_ms) {
   // TODO(you): fifo.h, section 6.
+  // The server may be faster than your next line. What must be ready before you ask?
   return NotYet(well_known, dir, req, reply, cap, timeout_ms);
 }
 
@@ -114,11 +116,13 @@ int request(const char* well_known, const char* dir, const char* req, char* repl
 
 int chat_lockstep(const char* tx, const char* rx, int first, int in_fd, int out_fd, int rounds) {
   // TODO(you): fifo.h, section 7.
+  // Each open waits for its partner. For whom does each side wait first?
   return NotYet(tx, rx, first, in_fd, out_fd, rounds);
 }
 
 int chat(const char* tx, const char* rx, int first, int in_fd, int out_fd) {
   // TODO(you): fifo.h, section 7.
+  // Two waits at the same time. And who notices that the other side has gone?
   return NotYet(tx, rx, first, in_fd, out_fd);
 }
 
