@@ -160,8 +160,11 @@ class Bystander {
  public:
   explicit Bystander(Sandbox& box) : box_(box), gate_(HoldAtGate(box)) {
     box.Start("StandsBy");
-    if (!box.WaitUntilHeld(gate_)) throw GraderError("nobody stands by: " + box.failure());
+    EXPECT_TRUE(box.WaitUntilHeld(gate_)) << box.failure();
   }
+  ~Bystander() { Leave(); }
+  Bystander(const Bystander&) = delete;
+  Bystander& operator=(const Bystander&) = delete;
   void Leave() { box_.Release(gate_); }
 
  private:
