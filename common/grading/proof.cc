@@ -107,6 +107,19 @@ Expectation ReadMistake(const std::string& patch_text) {
   return expectation;
 }
 
+std::vector<std::string> ChecksFor(const Expectation& expectation, const Rubric& rubric) {
+  std::vector<std::string> ids;
+  for (const RubricExercise& exercise : rubric.exercises) {
+    const auto named = [&](const RubricCheck& check) {
+      return std::ranges::find(expectation.failing, check.id) != expectation.failing.end();
+    };
+    if (std::ranges::none_of(exercise.checks, named)) continue;
+    for (const RubricCheck& check : exercise.checks) ids.push_back(check.id);
+  }
+  if (ids.empty()) throw GraderError("there is no check " + Join(expectation.failing, " or "));
+  return ids;
+}
+
 bool IsCaught(const Expectation& expectation, const Run& run) {
   if (expectation.kind != Expectation::Kind::kCaught) return false;
   const auto& checks = run.lab.checks;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/grading/result.h"
+#include "common/grading/rubric.h"
 
 namespace ipclab {
 
@@ -37,6 +38,11 @@ struct Expectation {
 // The header lines of a patch: "What:", "Row:", "Caught-by:", "Also:". Throws GraderError that
 // names what is missing.
 Expectation ReadMistake(const std::string& patch_text);
+
+// The checks to run for a mistake: all of the exercises that it names, for it is made in one of
+// them, and there are too many mistakes to run each through a whole lab. Throws GraderError if the
+// rubric has none of the named checks.
+std::vector<std::string> ChecksFor(const Expectation& expectation, const Rubric& rubric);
 
 // True if the check that is meant for the mistake failed, and every check was judged, none by the
 // clock. The checks beside it may differ from run to run where the mistake is a race.

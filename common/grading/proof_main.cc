@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "common/base/error.h"
+#include "common/base/text.h"
 #include "common/grading/proof.h"
 
 namespace ipclab {
@@ -26,7 +27,11 @@ int Prove(const std::string& grader, const std::string& rubric, const std::strin
           const std::string& expect, const std::string& patch) {
   Expectation expectation;
   if (expect == "nothing") expectation.kind = Expectation::Kind::kNothing;
-  if (expect == "caught") expectation = ReadMistake(ReadFile(patch));
+  std::vector<std::string> options;
+  if (expect == "caught") {
+    expectation = ReadMistake(ReadFile(patch));
+    options = {"--check=" + Join(ChecksFor(expectation, ReadRubric(rubric)), ",")};
+  }
   Run run;
   std::vector<std::string> faults;
   // A mistake may be a race, which other checks see in one run and not in the next. The check that
@@ -34,7 +39,7 @@ int Prove(const std::string& grader, const std::string& rubric, const std::strin
   constexpr int kRuns = 3;
   bool caught = true;
   for (int i = 0; i < kRuns && caught; ++i) {
-    run = RunGrader(grader, submission, rubric, {});
+    run = RunGrader(grader, submission, rubric, options);
     faults = Contradictions(expectation, run);
     if (faults.empty()) break;
     caught = IsCaught(expectation, run);

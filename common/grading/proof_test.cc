@@ -43,6 +43,20 @@ TEST(ReadMistake, NeedsOneCheckThatIsMeantForIt) {
   EXPECT_THROW(ReadMistake("Caught-by: A.One\n--- a/pipe.cc\n"), GraderError);
 }
 
+TEST(ChecksFor, AreThoseOfTheExercisesThatAMistakeNames) {
+  Rubric rubric;
+  for (const char* id : {"A", "B", "C"}) {
+    RubricExercise exercise;
+    for (const char* name : {".One", ".Two"}) {
+      exercise.checks.emplace_back().id = std::string(id) + name;
+    }
+    rubric.exercises.push_back(exercise);
+  }
+  EXPECT_THAT(ChecksFor(Caught({"A.Two", "C.One"}), rubric),
+              ElementsAre("A.One", "A.Two", "C.One", "C.Two"));
+  EXPECT_THROW(ChecksFor(Caught({"D.One"}), rubric), GraderError);
+}
+
 TEST(IsCaught, OnlyByTheCheckThatIsMeantForIt) {
   EXPECT_TRUE(IsCaught(Caught({"A.One", "A.Two"}), RunOf({kOneFailed})));
   EXPECT_FALSE(IsCaught(Caught({"A.One", "A.Two"}), RunOf({kOnePassed, kTwoFailed})));

@@ -91,7 +91,7 @@ Sandbox::Sandbox(SandboxOptions options) : options_(std::move(options)), started
   box.shell = options_.shell;
   box.confine = session.confine;
   Tracer::Get();  // Blocks SIGCHLD before there is a child.
-  box_ = std::make_unique<Box>(box);
+  box_ = Box::Take(box);
   Observer::Options observe;
   observe.marker_address = box_->marker_address();
   observe.judge = &Judge;
@@ -193,6 +193,10 @@ int Sandbox::Hold(Family family, int nth) {
 
 int Sandbox::HoldBefore(Family family, int nth) {
   return AddRule({.family = family, .nth = nth, .hold = true, .before = true});
+}
+
+int Sandbox::HoldAfter(Family family, int nth) {
+  return AddRule({.family = family, .nth = nth, .hold = true, .after = true});
 }
 
 std::vector<SysvObject> Sandbox::SysvObjects() const {

@@ -118,6 +118,8 @@ class Sandbox {
   // The same, but held as if the call had not begun: signals that come meanwhile are handled before
   // it. Who looks at a flag and then waits, without blocking the signal, waits in vain.
   int HoldBefore(Family family, int nth = 1);
+  // The same at the exit of the call: a fork has made its child, but the parent does not know yet.
+  int HoldAfter(Family family, int nth = 1);
   // False, with the reason in failure(), if nobody ever comes to the gate.
   [[nodiscard]] bool WaitUntilHeld(int rule);
   void Release(int rule) { observer_->Release(rule); }

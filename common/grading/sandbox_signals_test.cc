@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/msg.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #include "common/grading/around.h"
@@ -177,6 +178,42 @@ TEST(SandboxSignals, ThatAreIgnoredEndNoCall) {
 void WaitForUsr1(const sigset_t& usr1) {
   while (sigwaitinfo(&usr1, nullptr) == -1 && errno == EINTR) {
   }
+}
+
+// Its alarm rings at once, and then it waits for something that cannot come.
+HELPER(WaitsAfterItsAlarm) {
+  struct sigaction action {};
+  action.sa_handler = &Catch;
+  sigaction(SIGALRM, &action, nullptr);
+  const itimerval soon{{0, 0}, {0, 1000}};
+  setitimer(ITIMER_REAL, &soon, nullptr);
+  while (true) pause();
+}
+
+TEST(SandboxSignals, OfAnAlarmThatHasRungLeaveADeadlockToBeProved) {
+  Sandbox box;
+  const Ending ending = box.Start("WaitsAfterItsAlarm").Wait();
+  EXPECT_EQ(ending.kind, Ending::Kind::kDeadlock);
+}
+
+HELPER(ForksAndWaits) {
+  return InsideAFunction([] {
+    const pid_t child = fork();
+    if (child == 0) _exit(0);
+    int status = 0;
+    return waitpid(child, &status, 0) == child && status == 0 ? 0 : 1;
+  });
+}
+
+TEST(SandboxRules, HoldACallAtItsExitWithItsWorkDone) {
+  Sandbox box;
+  const int fork = box.HoldAfter(Family::kFork);
+  Helper parent = box.Start("ForksAndWaits");
+  ASSERT_TRUE(box.WaitUntilHeld(fork)) << box.failure();
+  ASSERT_TRUE(Ends(box, box.Children().at(0).pid));
+  EXPECT_EQ(box.Calls(Family::kExit).size(), 1U);  // The child's: its parent does not know of it.
+  box.Release(fork);
+  EXPECT_THAT(parent.Wait(), Exited(0));
 }
 
 HELPER(WaitsForItsTurn) {

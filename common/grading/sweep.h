@@ -31,6 +31,9 @@ std::vector<std::string> SweepErrors(const std::string& helper, const SandboxOpt
 // to the same end; else what was wrong.
 std::string RideOutStorm(const std::string& helper, const SandboxOptions& options);
 
+// Expects both of a scenario, as a GoogleTest failure for each fault.
+void ExpectSound(const std::string& helper, const SandboxOptions& options);
+
 }  // namespace ipclab
 
 #endif  // IPCLAB_COMMON_GRADING_SWEEP_H_

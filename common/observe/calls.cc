@@ -81,6 +81,9 @@ const std::map<long, Row>& Table() {
       {SYS_tgkill, {Family::kSignalSend, -1}},
       {SYS_rt_sigqueueinfo, {Family::kSignalSend, -1}},
       {SYS_rt_tgsigqueueinfo, {Family::kSignalSend, -1}},
+#ifdef SYS_pidfd_send_signal
+      {SYS_pidfd_send_signal, {Family::kSignalSend, -1}},
+#endif
       {SYS_rt_sigaction, {Family::kSignalAction, -1}},
       {SYS_rt_sigprocmask, {Family::kSignalMask, -1}},
       {SYS_rt_sigsuspend, {Family::kSignalWait, -1}},

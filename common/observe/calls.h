@@ -29,7 +29,7 @@ enum class Family {
   kExec,          // execve, execveat
   kWait,          // wait4, waitid
   kExit,          // exit_group
-  kSignalSend,    // kill, tgkill, rt_sigqueueinfo
+  kSignalSend,    // kill, tgkill, rt_sigqueueinfo, pidfd_send_signal
   kSignalAction,  // rt_sigaction
   kSignalMask,    // rt_sigprocmask
   kSignalWait,    // pause, rt_sigsuspend, rt_sigtimedwait

@@ -11,6 +11,7 @@
 
 #include "common/base/fd.h"
 #include "common/observe/deadlock_wait.h"
+#include "common/observe/memory.h"
 
 namespace ipclab::deadlock {
 namespace {

@@ -16,6 +16,7 @@
 #include <cstring>
 
 #include "common/base/text.h"
+#include "common/observe/memory.h"
 
 namespace ipclab::deadlock {
 namespace {
@@ -302,28 +303,6 @@ bool DecodeCall(const TaskSample& task, const CallRule& rule, const Members& mem
 }
 
 }  // namespace
-
-bool ReadMemory(pid_t pid, std::uint64_t address, void* into, std::size_t size) {
-  if (size == 0) return true;
-  iovec local{into, size};
-  iovec remote{reinterpret_cast<void*>(address), size};
-  return process_vm_readv(pid, &local, 1, &remote, 1, 0) == static_cast<ssize_t>(size);
-}
-
-std::optional<std::string> ReadString(pid_t pid, std::uint64_t address) {
-  std::string text;
-  // Byte by byte up to a page border, since the page behind it may not be there.
-  while (text.size() < PATH_MAX) {
-    char block[256];
-    const std::size_t size =
-        std::min<std::uint64_t>(sizeof(block), 4096 - (address + text.size()) % 4096);
-    if (!ReadMemory(pid, address + text.size(), block, size)) return std::nullopt;
-    const std::size_t length = strnlen(block, size);
-    text.append(block, length);
-    if (length < size) return text;
-  }
-  return std::nullopt;
-}
 
 bool HasTimeout(const Blocked& blocked) {
   const CallRule* const rule = RuleOf(blocked.call);

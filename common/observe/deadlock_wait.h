@@ -33,12 +33,6 @@ bool HasTimeout(const Blocked& blocked);
 // a signal already sent is going to wake it.
 bool SleepsForGood(const TaskSample& task, const World& world);
 
-// `size` bytes of the memory of a process; false if they cannot be read.
-bool ReadMemory(pid_t pid, std::uint64_t address, void* into, std::size_t size);
-
-// The string at `address`, which ends by a NUL within the first page or so; nothing otherwise.
-std::optional<std::string> ReadString(pid_t pid, std::uint64_t address);
-
 Party PartyOf(const Census& process, const World& world);
 
 // The wait of a thread that SleepsForGood().

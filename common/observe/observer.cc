@@ -1,22 +1,18 @@
 #include "common/observe/observer.h"
 
-#include <fcntl.h>
-#include <limits.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include <algorithm>
 
-#include "common/base/names.h"
-#include "common/base/text.h"
+#include "common/observe/call_details.h"
 #include "common/observe/proc.h"
+#include "common/observe/semaphore_calls.h"
 #include "common/sandbox/protocol.h"
 
 namespace ipclab {
 namespace {
 
-constexpr std::size_t kMaxMarkerData = 1 << 20;
 // Results that a signal's arrival leaves behind for the kernel itself: ERESTARTSYS and its kin.
 constexpr long kFirstRestart = 512;
 constexpr long kLastRestart = 516;
@@ -26,63 +22,6 @@ constexpr Entry kHeld{Entry::What::kHold, 0, {}};
 constexpr Entry kHeldBefore{Entry::What::kHoldBefore, 0, {}};
 
 constexpr Entry Answered(long result) { return {Entry::What::kAnswer, result, {}}; }
-
-// Bytes of a stopped task's memory; shorter where they end. process_vm_readv(2).
-std::string ReadMemory(pid_t tid, std::uint64_t address, std::size_t size) {
-  std::string bytes(size, '\0');
-  iovec local{bytes.data(), size};
-  iovec remote{reinterpret_cast<void*>(address), size};
-  const ssize_t got = process_vm_readv(tid, &local, 1, &remote, 1, 0);
-  bytes.resize(got == -1 ? 0 : static_cast<std::size_t>(got));
-  return bytes;
-}
-
-// A C string, a page at a time, so that one that ends just before unmapped memory is read whole.
-std::string ReadString(pid_t tid, std::uint64_t address) {
-  constexpr std::size_t kPage = 4096;
-  constexpr std::size_t kShown = 200;
-  std::string text;
-  while (text.size() < kShown) {
-    const std::string part = ReadMemory(tid, address, kPage - address % kPage);
-    if (part.empty()) break;
-    const std::size_t end = part.find('\0');
-    text += part.substr(0, end);
-    if (end != std::string::npos) break;
-    address += part.size();
-  }
-  return Printable(text, kShown);
-}
-
-std::string TargetOf(pid_t tid, int descriptor) {
-  const std::string path = "/proc/" + std::to_string(tid) + "/fd/" + std::to_string(descriptor);
-  std::array<char, PATH_MAX> target{};
-  const ssize_t size = readlink(path.c_str(), target.data(), target.size());
-  return size <= 0 ? "" : std::string(target.data(), static_cast<std::size_t>(size));
-}
-
-std::string PathArgument(pid_t tid, const CallInfo& call) {
-  switch (call.number) {
-    case SYS_openat:
-    case SYS_openat2:
-    case SYS_mknodat:
-    case SYS_unlinkat:
-    case SYS_execveat:
-      return ReadString(tid, call.args[1]);
-    default:
-      return ReadString(tid, call.args[0]);
-  }
-}
-
-// What a call made: "[3, 4]".
-std::string NewDescriptors(pid_t tid, const Event& event) {
-  const std::size_t argument = event.family == Family::kPipe ? 0 : 3;
-  if (event.number == SYS_socket) return "";
-  const std::string bytes = ReadMemory(tid, event.args[argument], 2 * sizeof(int));
-  if (bytes.size() != 2 * sizeof(int)) return "";
-  int ends[2];
-  std::copy(bytes.begin(), bytes.end(), reinterpret_cast<char*>(ends));
-  return "[" + std::to_string(ends[0]) + ", " + std::to_string(ends[1]) + "]";
-}
 
 }  // namespace
 
@@ -206,9 +145,12 @@ Entry Observer::OnEntry(pid_t tid, const CallInfo& call) {
     event.target = TargetOf(tid, event.descriptor);
   }
   if (event.family == Family::kOpen || event.family == Family::kExec) {
-    event.detail = PathArgument(tid, call);
+    event.detail = PathOf(tid, call);
   }
-  if (event.family == Family::kTimer) NoteTimer(event);
+  if (event.family == Family::kSemaphores) {
+    event.detail = DescribeSemaphoreCall(tid, call.number, call.args);
+    event.time_limit = SemaphoreTimeLimit(tid, call.number, call.args);
+  }
   if (Process* const process = Owner(tid); process != nullptr) {
     if (StudentCall* const current = OpenCall(process->calls)) current->made_calls = true;
   }
@@ -239,6 +181,10 @@ Entry Observer::Apply(const Event& event, std::size_t index) {
     if (rule.where ? !rule.where(event) : event.function.empty()) continue;
     ++standing.matches;
     if (rule.nth != 0 && rule.nth != standing.matches) continue;
+    if (rule.hold && rule.after) {
+      leaving_[event.tid] = static_cast<std::size_t>(&standing - rules_.data());
+      return {};
+    }
     if (rule.hold) {
       standing.held.insert(event.tid);
       return rule.before ? kHeldBefore : kHeld;
@@ -257,25 +203,39 @@ Entry Observer::Apply(const Event& event, std::size_t index) {
   return {};
 }
 
-void Observer::NoteTimer(const Event& event) {
-  // A timer that was set once may be set again by its own interval, so it counts until the end.
-  if (event.number != SYS_timer_create) armed_.insert(event.pid);
+void Observer::NoteArmed(pid_t pid) {
+  if (clocks_[pid].Armed()) {
+    armed_.insert(pid);
+  } else {
+    armed_.erase(pid);
+  }
 }
 
-void Observer::OnExit(pid_t tid, long result) {
+bool Observer::OnExit(pid_t tid, long result) {
   const auto open = open_.find(tid);
-  if (open == open_.end()) return;
+  if (open == open_.end()) return false;
   Event& event = events_[open->second];
   if (result <= -kFirstRestart && result >= -kLastRestart) {
     event.interrupted = true;
     broken_off_[tid] = open->second;
   } else {
     event.result = result;
+    if (event.family == Family::kTimer && result >= 0) {
+      clocks_[event.pid].OnCall(event);
+      NoteArmed(event.pid);
+    }
     if (result == -EINTR) left_[tid] = open->second;
     const bool makes_two = event.family == Family::kPipe || event.family == Family::kSocket;
     if (makes_two && result == 0) event.detail = NewDescriptors(tid, event);
   }
+  const bool over = event.result.has_value();
   open_.erase(open);
+  const auto leaving = over ? leaving_.find(tid) : leaving_.end();
+  if (leaving == leaving_.end()) return false;
+  Standing& standing = rules_[leaving->second];
+  leaving_.erase(leaving);
+  if (standing.rule.hold) standing.held.insert(tid);
+  return standing.rule.hold;
 }
 
 void Observer::OnRepeat(pid_t tid) {
@@ -338,6 +298,11 @@ void Observer::OnSignal(pid_t tid, const siginfo_t& info, const std::optional<Bl
   if (resumed && resumed->call != SYS_restart_syscall) resumed_[tid] = *resumed;
   Event event = NewEvent(Event::Kind::kSignal, tid);
   event.status = info.si_signo;
+  const auto clock = clocks_.find(event.pid);
+  if (info.si_signo == SIGALRM && info.si_code == SI_KERNEL && clock != clocks_.end()) {
+    clock->second.OnAlarm();
+    NoteArmed(event.pid);
+  }
   Append(std::move(event));
 }
 
@@ -351,6 +316,7 @@ void Observer::OnEnded(pid_t tid, int status) {
   open_.erase(tid);
   broken_off_.erase(tid);
   left_.erase(tid);
+  leaving_.erase(tid);
   resumed_.erase(tid);
   waiting_.erase(tid);
   for (Standing& standing : rules_) standing.held.erase(tid);
@@ -362,87 +328,9 @@ void Observer::OnEnded(pid_t tid, int status) {
     process->alive = false;
     process->status = status;
     armed_.erase(tid);
+    clocks_.erase(tid);
   }
   process_of_.erase(tid);
-}
-
-Entry Observer::OnMarker(pid_t tid, const CallInfo& call) {
-  const Entry done = Answered(0);
-  Process* const process = Owner(tid);
-  // Anyone may make this call; only our own instruction makes a marker of it.
-  if (call.instruction != options_.marker_address || process == nullptr) {
-    return Answered(-ENOSYS);
-  }
-  const std::string data = ReadMemory(tid, call.args[1], std::min(call.args[2], kMaxMarkerData));
-  const Marker kind = static_cast<Marker>(call.args[0]);
-  if (kind == Marker::kReport) {
-    if (Process* const helper = HelperOf(*process)) OnReport(*helper, data);
-    return done;
-  }
-  if (!process->helper) {
-    process->strayed |= kind == Marker::kLeave || kind == Marker::kDone;
-    return done;
-  }
-  switch (kind) {
-    case Marker::kReady:
-      process->ready = true;
-      process->begin = TakeCensus(tid);
-      waiting_.insert(tid);
-      return kHeld;
-    case Marker::kLoadError:
-      process->load_error = Printable(data, 400);
-      break;
-    case Marker::kEnter: {
-      StudentCall student_call;
-      student_call.function = Printable(data, 80);
-      student_call.before = TakeCensus(tid);
-      process->function = student_call.function;
-      process->calls.push_back(std::move(student_call));
-      Event event = NewEvent(Event::Kind::kEnter, tid);
-      event.detail = process->function;
-      Append(std::move(event));
-      break;
-    }
-    case Marker::kLeave:
-      OnLeave(*process, data);
-      break;
-    case Marker::kDone:
-      process->done = true;
-      process->end = TakeCensus(tid);
-      break;
-    default:
-      break;
-  }
-  return done;
-}
-
-void Observer::OnLeave(Process& process, const std::string& data) {
-  const nlohmann::json fields = nlohmann::json::from_cbor(data, true, false);
-  StudentCall* const open = OpenCall(process.calls);
-  if (open == nullptr || !fields.is_array() || fields.size() != 3 ||
-      !fields[1].is_number_integer() || !fields[2].is_number_integer()) {
-    return;
-  }
-  StudentCall& call = *open;
-  call.returned = true;
-  call.value = fields[1].get<std::int64_t>();
-  call.error = fields[2].get<int>();
-  call.after = TakeCensus(process.pid);
-  Event event = NewEvent(Event::Kind::kLeave, process.pid);
-  event.detail = call.function + "() returns " + std::to_string(call.value) +
-                 (call.value == -1 ? " with " + ErrnoName(call.error) : "");
-  Append(std::move(event));
-  const StudentCall* const around = OpenCall(process.calls);
-  process.function = around == nullptr ? "" : around->function;
-}
-
-void Observer::OnReport(Process& process, const std::string& data) {
-  const nlohmann::json fields = nlohmann::json::from_cbor(data, true, false);
-  if (!fields.is_array() || fields.size() != 2 || !fields[0].is_string()) return;
-  constexpr std::size_t kMaxReports = 10'000;
-  if (process.reports.size() < kMaxReports) {
-    process.reports[fields[0].get<std::string>()] = fields[1];
-  }
 }
 
 }  // namespace ipclab

@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "common/observe/alarm_clock.h"
 #include "common/observe/process.h"
 #include "common/observe/trace.h"
 #include "common/observe/tracer.h"
@@ -33,6 +34,8 @@ struct Rule {
   // With hold: as if the call had not begun, so that a signal that comes meanwhile is handled
   // before it. That forces the order in which a check-then-wait loses its wake-up.
   bool before = false;
+  // With hold: at the exit of the call, with its work done and its caller not yet told.
+  bool after = false;
   std::optional<long> answer;            // The call is not made; this is its result (-errno).
   std::optional<std::uint64_t> at_most;  // Shortens a read or write to so many bytes.
 };
@@ -92,7 +95,7 @@ class Observer : public TaskListener {
   };
 
   Entry OnEntry(pid_t tid, const CallInfo& call) override;
-  void OnExit(pid_t tid, long result) override;
+  bool OnExit(pid_t tid, long result) override;
   void OnRepeat(pid_t tid) override;
   void OnNewTask(pid_t parent_tid, pid_t child_tid) override;
   void OnExec(pid_t tid, pid_t former_tid) override;
@@ -105,7 +108,7 @@ class Observer : public TaskListener {
   void OnReport(Process& process, const std::string& data);
   Entry Apply(const Event& event, std::size_t index);
   std::optional<std::size_t> Continued(pid_t tid, const CallInfo& call);
-  void NoteTimer(const Event& event);
+  void NoteArmed(pid_t pid);
   Process* Owner(pid_t tid);
   Process* HelperOf(Process& process);
   Event NewEvent(Event::Kind kind, pid_t tid);
@@ -120,9 +123,11 @@ class Observer : public TaskListener {
   std::map<pid_t, std::size_t> open_;        // The call a thread is in.
   std::map<pid_t, std::size_t> broken_off_;  // The call a signal took a thread out of.
   std::map<pid_t, std::size_t> left_;        // The call a thread left last, with EINTR.
+  std::map<pid_t, std::size_t> leaving_;  // The rule that holds a thread at the exit of its call.
   std::vector<Standing> rules_;
   std::set<pid_t> armed_;
-  std::set<pid_t> waiting_;  // Helpers before their body.
+  std::map<pid_t, AlarmClock> clocks_;  // By process.
+  std::set<pid_t> waiting_;             // Helpers before their body.
   std::map<pid_t, Blocked> resumed_;
   std::string limit_;
 };

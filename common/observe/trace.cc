@@ -34,6 +34,7 @@ std::string Arguments(const Event& event, ObjectNames& names) {
       return Descriptor(event, names) + ", " + small(1) + ", " + number(2);
     case Family::kOpen:
     case Family::kExec:
+    case Family::kSemaphores:
       return event.detail;
     case Family::kWait:
       return event.number == SYS_wait4 ? small(0) : small(0) + ", " + small(1);

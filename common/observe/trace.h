@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -53,7 +54,11 @@ struct Event {
   int descriptor = -1;         // The one it acts on.
   std::string target;          // Of that descriptor: "pipe:[4711]".
 
-  // Of calls: a path or the new descriptors. Of others: the signal, the ending, the function.
+  // Of semtimedop: how long it may wait; nothing for a wait without end.
+  std::optional<std::chrono::nanoseconds> time_limit;
+
+  // Of calls: a path, the new descriptors, or the arguments in words. Of others: the signal, the
+  // ending, the function.
   std::string detail;
   int status = 0;  // Of kEnd: as from waitpid(2). Of kSignal: the signal's number.
 

@@ -243,7 +243,8 @@ void Tracer::OnStop(pid_t tid, Task& task, int signal, int event) {
         task.in_call = false;
         if (Ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof(info),
                    reinterpret_cast<std::uintptr_t>(&info))) {
-          listener.OnExit(tid, static_cast<long>(info.exit.rval));
+          task.held = listener.OnExit(tid, static_cast<long>(info.exit.rval));
+          if (task.held) return;
         }
       } else {
         siginfo_t info{};

@@ -47,8 +47,8 @@ class TaskListener {
   virtual ~TaskListener() = default;
   virtual Entry OnEntry(pid_t tid, const CallInfo& call) = 0;
   // `result` is -errno for an error. -ERESTARTSYS and its kin (512 to 516) mean that a signal
-  // interrupted the call: it is either entered again or its caller gets EINTR.
-  virtual void OnExit(pid_t tid, long result) = 0;
+  // interrupted the call: it is either entered again or its caller gets EINTR. True holds the task.
+  virtual bool OnExit(pid_t tid, long result) = 0;
   // The call that the thread has just left, with EINTR if its exit was reported, is entered again:
   // the signal that broke it off is one that an untraced process would not have noticed.
   virtual void OnRepeat(pid_t tid) = 0;

@@ -10,6 +10,9 @@
 #include <array>
 #include <cstring>
 #include <filesystem>
+#include <map>
+#include <tuple>
+#include <utility>
 
 #include "common/base/spawn.h"
 #include "common/base/text.h"
@@ -51,14 +54,24 @@ Box::Box(const BoxOptions& options)
   Check(setsockopt(control_.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)), "setsockopt");
   complaints_ = Fd(Check(memfd_create("complaints", MFD_CLOEXEC), "memfd_create"));
   Launch(options, stage_end.get());
-  stage_end.Reset();
-  try {
-    Greet();
-  } catch (...) {
-    kill(monitor_, SIGKILL);
-    waitpid(monitor_, nullptr, 0);
-    throw;
+}
+
+std::unique_ptr<Box> Box::Take(const BoxOptions& options) {
+  using Key = std::tuple<int, bool>;
+  // Ends with the process, and with it the boxes that nobody has taken.
+  static std::map<Key, std::unique_ptr<Box>> begun;
+  const auto begin = [&] { return std::unique_ptr<Box>(new Box(options)); };
+
+  std::unique_ptr<Box> box;
+  if (options.confine) {
+    std::unique_ptr<Box>& next = begun[{options.submission, options.shell}];
+    box = next ? std::move(next) : begin();
+    next = begin();
+  } else {
+    box = begin();  // Costs little, and leaves a folder behind if the grader is killed.
   }
+  box->Greet();
+  return box;
 }
 
 Box::~Box() {

@@ -2,8 +2,8 @@
 //
 //   BoxOptions options;
 //   options.submission = library.get();      // a readable descriptor
-//   Box box(options);                        // throws GraderError if the box cannot be made
-//   box.StartHelper({"SendsBytes", args, filter}, stdin, stdout, stderr);
+//   const std::unique_ptr<Box> box = Box::Take(options);
+//   box->StartHelper({"SendsBytes", args, filter}, stdin, stdout, stderr);
 //   // everything in the box ends with `box`
 //
 // Made by bubblewrap (bwrap(1)); namespaces(7). Without `confine` the stage is a plain child with a
@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -40,7 +41,9 @@ struct HelperOrder {
 
 class Box {
  public:
-  explicit Box(const BoxOptions& options);
+  // A box that stands. The next one with the same options is begun at once, so that another
+  // processor makes it while a check runs in this one. Throws GraderError if it cannot be made.
+  static std::unique_ptr<Box> Take(const BoxOptions& options);
   // Kills the stage, and with it the box. Whoever traces its processes must have let go of them.
   ~Box();
   Box(const Box&) = delete;
@@ -59,6 +62,8 @@ class Box {
   std::string Ask(const std::string& question);
 
  private:
+  // Begins it; Greet waits until it stands.
+  explicit Box(const BoxOptions& options);
   void Launch(const BoxOptions& options, int control);
   void Greet();
   void Send(char kind, const std::string& text, const std::vector<int>& fds);

@@ -1,5 +1,5 @@
 // Every watched call of every exercise fails once: the solution reports it, leaks nothing and does
-// not hang.
+// not hang. In a storm of signals it comes to the same end as without.
 
 #include "common/grading/sweep.h"
 
@@ -21,9 +21,7 @@ const std::vector<Family> kWatched = {Family::kPipe,  Family::kSocket,    Family
                                       Family::kWait,  Family::kSignalWait};
 
 void ExpectSound(const std::string& helper) {
-  for (const std::string& fault : SweepErrors(helper, {.watch = kWatched, .shell = true})) {
-    ADD_FAILURE() << fault;
-  }
+  ipclab::ExpectSound(helper, {.watch = kWatched, .shell = true});
 }
 
 HELPER(SweepsSendToChild) { return STUDENT(send_to_child)("hello", 5, STDOUT_FILENO) == 0 ? 0 : 1; }

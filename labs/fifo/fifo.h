@@ -6,14 +6,14 @@
 //   }
 //
 // These rules hold for every function:
-//  - Success is 0 or a count, failure is -1 with errno. Nothing is printed, no exception leaves,
-//  and
+//  - Success is 0 or a count, failure is -1 with errno. Nothing is printed, no exception leaves.
 //    errno is that of the call that failed first, whatever the clean-up did after it.
 //  - Every system call may fail. Whether you succeed or fail, leave behind no descriptor that you
 //    opened (but those you return), no child that nobody waited for, no changed signal action, mask
 //    or umask. Names stay as they are unless the exercise says that you make or remove them.
 //  - A path that is no FIFO is an error, EINVAL unless the exercise names another, and what is
-//    there remains as it is. A missing path is ENOENT; other errors of open(2) are passed on.
+//    there remains as it is. Whether a symbolic link to a FIFO will do is up to you. A missing path
+//    is ENOENT; other errors of open(2) are passed on.
 //  - No sleep and no busy loop: let the kernel wake you (exercise 3 has the one exception). A call
 //    interrupted by a signal (EINTR) is made again, with the rest of its time.
 //  - SIGPIPE neither kills the caller nor reaches a handler of its own: a reader who has gone is
@@ -35,13 +35,14 @@ namespace ipclab::fifo {
 extern "C" {
 
 // ---- 1. Make and check (12 points) -------------------------------------------------------------
-// None of these opens anything. They look at `path` itself: a symbolic link is no FIFO, whatever it
-// points to.
+// None of these opens the FIFO (O_PATH does not, either). They look at `path` itself: a symbolic
+// link is no FIFO, whatever it points to.
 
 // Makes a FIFO whose permission bits are exactly `mode` (0 to 0777), whatever the umask, which is
 // not changed, not even for a moment. Returns 0 when it made the FIFO, 1 when one was there
 // already, which it leaves as it is. When two processes call at once, one gets 0 and the other 1.
-// Errors: EEXIST something else is there, a dangling link for instance; those of mkfifo.
+// Errors: EEXIST something else is there, a dangling link for instance; those of mkfifo and chmod,
+//         and then it leaves no FIFO that it made.
 // mkfifo(3), lstat(2), chmod(2), umask(2)
 int fifo_make(const char* path, mode_t mode);
 
@@ -57,7 +58,7 @@ int fifo_remove(const char* path);
 
 // Opens the FIFO for writing, which waits for a reader, and copies `in_fd` into it until the end of
 // `in_fd`. Returns 0.
-// Errors: EPIPE the reader left before it had everything; those of open, read and write.
+// Errors: EPIPE the reader left before everything was written; those of open, read and write.
 // fifo(7), open(2)
 int fifo_send_file(const char* path, int in_fd);
 
@@ -109,7 +110,8 @@ int log_collect(const char* path, int out_fd, int expected_writers);
 // ---- 5. FIFO tee (16 points) -------------------------------------------------------------------
 // Opens the FIFO for writing (which waits for a reader), and copies `in_fd` to `out_fd` and into
 // the FIFO, until the end of `in_fd`. Both get the same bytes, however slow one of them reads. A
-// reader that leaves does not stop the other copy; when both have left, it stops reading.
+// reader that leaves does not stop the other copy; when both have left, which shows at a write, it
+// stops reading.
 // Returns 0; or 1 when the reader of `out_fd` left early, 2 when that of the FIFO did, 3 for both.
 // Errors: those of open and read, and those of write but EPIPE.
 int fifo_tee(int in_fd, int out_fd, const char* path);
@@ -160,9 +162,11 @@ int serve(const char* well_known, const char* dir, RequestHandler handler, void*
           volatile std::sig_atomic_t* stop);
 
 // Sends `req` and stores the answer, with its closing NUL, in `reply`. Makes DIR/reply.PID before
-// it sends and removes it on every path. Returns 0.
+// it sends (a FIFO that a dead client left there will do) and removes it on every path. Returns 0.
+// A record has no number: an answer that comes after ETIMEDOUT may reach the next request of the
+// same process.
 // Errors: ENOENT    there is no well-known FIFO
-//         ENXIO     nobody serves it
+//         ENXIO     nobody serves it; or EPIPE, when the server leaves just then
 //         ETIMEDOUT no answer in time
 //         EMSGSIZE  the request does not fit into a record, and nothing is sent; or the answer does
 //                   not fit into `cap` bytes

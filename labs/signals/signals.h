@@ -6,15 +6,13 @@
 //   }
 //
 // These rules hold for every function:
-//  - Success is 0 or a count, failure is -1 with errno. Nothing is printed, no exception leaves,
-//  and
+//  - Success is 0 or a count, failure is -1 with errno. Nothing is printed, no exception leaves.
 //    errno is that of the call that failed first, whatever the clean-up did after it.
 //  - Every system call may fail. Whether you succeed or fail, leave behind no descriptor that you
 //    opened, no child that nobody waited for, no changed signal action (handler, flags and mask of
 //    the action), no changed signal mask, no pending signal of your making and no running timer.
-//  - A handler of yours makes only calls that signal-safety(7) lists, touches only lock-free
-//  atomics
-//    and volatile sig_atomic_t, and keeps errno. It neither waits nor exits.
+//  - A handler of yours makes only calls that signal-safety(7) lists, and touches only volatile
+//    sig_atomic_t and lock-free atomics. It keeps errno. It neither waits nor exits.
 //  - No sleep and no busy loop: let the kernel wake you. A signal that comes just before you begin
 //    to wait is not lost. A call interrupted by a signal that is none of your business is made
 //    again, with the rest of its time.
@@ -80,8 +78,8 @@ struct Ev {
 // Sends itself `outer`, whose handler blocks `also` (0: nothing) while it runs and, in its first
 // run, sends its own process each signal of inside[0..n) in turn. Records in log[0..cap) when the
 // handler of each of these signals begins and ends. Returns the number of records, once none of
-// these signals is pending any more. The caller blocks none of them. No signal is handled by its
-// former action meanwhile.
+// these signals is pending any more. The handlers of the others block nothing but their own signal.
+// The caller blocks none of them. No signal is handled by its former action meanwhile.
 // Errors: EINVAL a signal that does not exist or cannot be caught, log or (with n > 0) inside null
 //         ENOBUFS more than `cap` records; log[0..cap) then holds the first
 int nest_log(int outer, int also, const int* inside, std::size_t n, Ev* log, std::size_t cap);
@@ -109,8 +107,8 @@ enum class Act { kTerm, kCore, kStop, kIgn, kCont };
 int default_action(int signo, Act* out);
 
 // Describes a wait status: "exit 3", "killed by SIGTERM", "killed by SIGQUIT (core)" when
-// WCOREDUMP says so, "stopped by SIGTSTP", "continued". Real-time signals are "SIGRTMIN" and
-// "SIGRTMIN+1" to "SIGRTMIN+30". Returns the length without the NUL.
+// WCOREDUMP says so, "stopped by SIGTSTP", "continued". 29 may be SIGIO or SIGPOLL; real-time
+// signals are "SIGRTMIN" and "SIGRTMIN+1" to "SIGRTMIN+30". Returns the length without the NUL.
 // Errors: ERANGE text and NUL do not fit into cap bytes; EINVAL buf is null, or no wait status.
 // waitpid(2), sigabbrev_np(3)
 int describe_status(int wstatus, char* buf, std::size_t cap);
@@ -202,7 +200,8 @@ struct Counted {
 
 // Counts 1, 2, 3 ... for `ms` milliseconds and writes each number and a newline to out_fd, one
 // write each; then counts again as long without writing. Stores how far it came. Returns 0.
-// A full out_fd does not make it late. It is stopped by a timer, not by looking at the clock.
+// A full out_fd does not make it late; SIGPIPE is the caller's business. It is stopped by a timer,
+// not by looking at the clock.
 // Errors: EINVAL ms is 0 or out is null; those of write.
 int count_for(int out_fd, unsigned ms, Counted* out);
 
@@ -213,6 +212,7 @@ struct Times {  // In seconds.
 };
 
 // Runs a program (argv[0] is looked up in PATH) in a process group of its own, and waits for it.
+// What a program that ends in time leaves behind in its group is left alone.
 // After limit_ms the group gets SIGTERM, and grace_ms later SIGKILL. Stores the wait status and
 // how long it took, as time(1): the processor time is that of the program and of what it waited
 // for. A program whose exec fails has exit code 127. Returns 0.
