@@ -31,6 +31,7 @@
 namespace ipclab {
 namespace {
 
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
@@ -85,6 +86,20 @@ TEST(Deadlock, OfASpawnedChildThatOpensAFifoAlone) {
                 " for reading until another process opens it for writing. Process 1 (parent) waits "
                 "in posix_spawn() until its child (process 2) calls exec or ends. Nobody is left "
                 "who could end this.");
+}
+
+TEST(Deadlock, OfAPollBeforeTheFirstWriterOfAFifo) {
+  const Directory directory;
+  const std::string path = directory / "polled";
+  Check(mkfifo(path.c_str(), 0600), "mkfifo");
+  const Forked parent([&] {
+    pollfd entry = {open(path.c_str(), O_RDONLY | O_NONBLOCK), POLLIN, 0};
+    return poll(&entry, 1, -1);
+  });
+
+  EXPECT_THAT(ProvedDeadlock(parent.pid()),
+              EndsWith("for bytes or end of file; the write end of " + path +
+                       " is open nowhere. Nobody is left who could end this."));
 }
 
 TEST(Deadlock, OfASignalThatIsPendingButBlocked) {

@@ -86,6 +86,7 @@ class Writer {
 
   // Where the other end is open, and what follows if it is open in the waiter itself.
   std::string Holders(const WaitObject& object, const Party& waiter) {
+    if (object.holders.empty()) return "open nowhere";
     std::vector<Holder> own, others;
     for (const Holder& holder : object.holders) {
       (holder.party.pid == waiter.pid ? own : others).push_back(holder);
