@@ -84,10 +84,11 @@ struct Ev {
 //         ENOBUFS more than `cap` records; log[0..cap) then holds the first
 int nest_log(int outer, int also, const int* inside, std::size_t n, Ev* log, std::size_t cap);
 
-// Blocks `signo`, sends it to its own process `times` times, unblocks it, also for a caller that has
-// it blocked, and returns how often it was delivered. Real-time signals are sent with sigqueue(3). The former action sees none of them.
-// Errors: EINVAL, for SIGKILL, SIGSTOP and times < 0 too; EAGAIN the queue is full (then those
-//         that were queued are gone as well).
+// Blocks `signo`, sends it to its own process `times` times, unblocks it (even if the caller had it
+// blocked), and returns how often it was delivered. Real-time signals are sent with sigqueue(3).
+// The former action sees none of them.
+// Errors: EINVAL, for SIGKILL, SIGSTOP and times < 0 too
+//         EAGAIN the queue is full (then those that were queued are gone as well)
 int deliveries(int signo, int times);
 
 // Blocks n real-time signals, sends its own process signos[i] with the value values[i] for each i
