@@ -13,23 +13,28 @@
 namespace ipclab {
 namespace {
 
-// The call in which the server waits, with how many of its family came before it.
+// The call in which the server waits first, with how many of its family came up to it.
 struct Wait {
   Family family = Family::kNone;
   int nth = 0;
 };
 
 Wait WaitOf(const Sandbox& box, const Helper& server) {
-  Wait wait;
-  const auto made_by_server = [&](const Event& event) {
-    return event.kind == Event::Kind::kCall && event.pid == server.pid() && !event.function.empty();
-  };
+  std::vector<Event> calls;
   for (const Event& event : box.events()) {
-    if (made_by_server(event) && !event.result) wait.family = event.family;
+    const bool by_server = event.pid == server.pid() && !event.function.empty();
+    if (by_server && event.kind == Event::Kind::kCall) calls.push_back(event);
   }
-  wait.nth = static_cast<int>(std::ranges::count_if(box.events(), [&](const Event& event) {
-    return made_by_server(event) && event.family == wait.family;
-  }));
+  Wait wait;
+  for (const Event& call : calls) {
+    if (!call.result) wait.family = call.family;
+  }
+  // A wait with a limit may have come to its end before we looked, and begun anew.
+  for (const Event& call : calls) {
+    if (call.family != wait.family) continue;
+    ++wait.nth;
+    if (!call.result || IsIdleRound(call, server)) break;
+  }
   return wait;
 }
 
