@@ -265,8 +265,8 @@ TEST_F(OneLog, SendsALineInOneWrite) {
     EXPECT_THAT(writer.call(i + 1), Returned(0)) << "of a line of " << sizes[i] << " bytes";
   }
   EXPECT_THAT(writer.ReportedBytes("came"), SameBytesAs(all));
-  EXPECT_THAT(WritesPerLine(box, path), testing::ElementsAreArray(sizes))
-      << "the sizes of the writes for each line";
+  EXPECT_THAT(Join(WritesPerLine(box, path), ", "), IsText(Join(sizes, ", ")))
+      << "the sizes of the writes, line by line; with a + where a line took more than one";
 }
 
 TEST_F(OneLog, RefusesWhatIsNoLine) {

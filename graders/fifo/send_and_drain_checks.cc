@@ -150,6 +150,7 @@ TEST_F(SendAndDrain, DrainsUntilTheLastWriterLeft) {
   Helper drainer = box.Start("Drains", {{"path", path}});
   Helper first = writer(0);
   ASSERT_TRUE(SomebodyComesTo(box, first_gate)) << "nobody opened the FIFO for reading";
+  ASSERT_TRUE(StillWaits(box, drainer)) << "and a writer had only made a pause";
   Helper second = writer(10);
   ASSERT_TRUE(SomebodyComesTo(box, second_gate)) << "nobody opened the FIFO for reading";
   EXPECT_TRUE(StillWaits(box, drainer)) << "and two writers had only made a pause";
