@@ -78,7 +78,6 @@ class Writer {
     std::string text = "descriptor " + std::to_string(object.descriptor) + ", " + name;
     if (!object.pipe)
       return text + (object.reads ? ", for something to read" : ", for room to write");
-    if (object.holders.empty()) return text + ", for bytes; nobody has opened it for writing";
     text += object.reads ? ", for bytes or end of file; the write end of " + name + " is "
                          : std::string(", for room") + (object.full ? ", because it is full" : "") +
                                "; the read end of " + name + " is ";
@@ -87,6 +86,7 @@ class Writer {
 
   // Where the other end is open, and what follows if it is open in the waiter itself.
   std::string Holders(const WaitObject& object, const Party& waiter) {
+    if (object.holders.empty()) return "open nowhere";
     std::vector<Holder> own, others;
     for (const Holder& holder : object.holders) {
       (holder.party.pid == waiter.pid ? own : others).push_back(holder);

@@ -163,6 +163,12 @@ bool OnlyTheBoxServes(const Descriptor& descriptor, const TaskSample& task, cons
   return task.blocked->call == SYS_mq_timedreceive || task.blocked->call == SYS_mq_timedsend;
 }
 
+bool IsNamed(const Descriptor& pipe) { return pipe.target.starts_with('/'); }
+
+bool IsPoll(Shape shape) {
+  return shape == Shape::kPoll || shape == Shape::kSelect || shape == Shape::kEpoll;
+}
+
 void AddNeeds(const std::vector<Holder>& holders, std::vector<Party>& needs) {
   for (const Holder& holder : holders) {
     const bool known = std::ranges::find(needs, holder.party.pid, &Party::pid) != needs.end();
@@ -197,13 +203,13 @@ bool DecodeObjects(const TaskSample& task, Shape shape, const Members& members, 
       object.full = !object.reads && shape != Shape::kCopy;
       object.holders = HoldersOfOtherEnd(*descriptor, object.reads, members, world);
       if (object.holders.empty() && shape == Shape::kCopy) continue;
-      // A pipe's end that nobody holds would have ended the wait: somebody outside holds it. That
-      // of a FIFO may be one that nobody has opened yet; anybody in the box could, and nobody
-      // outside.
-      const bool has_name = descriptor->target.starts_with("/");
-      if (object.holders.empty() && !(has_name && object.reads)) return false;
+      // An end that nobody holds would have ended the wait: somebody outside holds it. But a FIFO
+      // that was opened without waiting may be polled before its first writer has come.
+      if (object.holders.empty()) {
+        if (!object.reads || !IsNamed(*descriptor) || !IsPoll(shape)) return false;
+        anybody = true;
+      }
       AddNeeds(object.holders, edge.needs);
-      anybody |= object.holders.empty();
     } else {
       anybody = true;
     }

@@ -130,22 +130,17 @@ HELPER(Collects) {
   return 0;
 }
 
-// A writer that knows nothing of lines: some bytes in one write, some more when the gate opens.
+// A writer that knows nothing of lines: some bytes in one write, some more when the gate opens. It
+// may hold both ends, and then does not wait to come in.
 HELPER(WritesRaw) {
-  const Fd fifo(Check(open(args.Bytes("path").c_str(), O_WRONLY), "open"));
-  WriteHere(fifo.get(), args.Bytes("bytes"));
+  const int flags = args.Int("both", 0) != 0 ? O_RDWR : O_WRONLY;
+  const Fd fifo(Check(open(args.Bytes("path").c_str(), flags), "open"));
+  const std::string bytes = args.Bytes("bytes");
+  if (!bytes.empty()) WriteHere(fifo.get(), bytes);
   if (args.Int("more", 0) != 0) {
     Gate();
     WriteHere(fifo.get(), args.Bytes("rest"));
   }
-  return 0;
-}
-
-// One that holds both ends, so that it does not wait to come in, and leaves when the gate opens.
-HELPER(WritesRawAndStays) {
-  const Fd fifo(Check(open(args.Bytes("path").c_str(), O_RDWR), "open"));
-  WriteHere(fifo.get(), args.Bytes("bytes"));
-  Gate();
   return 0;
 }
 
@@ -190,6 +185,17 @@ std::size_t WrittenTo(const Sandbox& box, int descriptor) {
   return bytes;
 }
 
+// Starts a writer that is there before anybody else, and stays until the rule that is returned is
+// released. Then it writes the rest. The box must watch Family::kSignalSend.
+int StartsWriting(Sandbox& box, const std::string& path, const std::string& bytes,
+                  const std::string& rest = "") {
+  const int gate = HoldAtGate(box);
+  box.Start("WritesRaw",
+            {{"path", path}, {"bytes", bytes}, {"both", 1}, {"more", 1}, {"rest", rest}});
+  EXPECT_TRUE(box.WaitUntilHeld(gate)) << box.failure();
+  return gate;
+}
+
 // ---- Writers ------------------------------------------------------------------------------------
 
 TEST_F(OneLog, KeepsLinesWhole) {
@@ -198,8 +204,7 @@ TEST_F(OneLog, KeepsLinesWhole) {
   Sandbox box({.watch = {Family::kSignalSend}});
   const std::string path = PutFifo(box);
   // All the time there is a writer.
-  HoldAtGate(box);
-  box.Start("WritesRawAndStays", {{"path", path}, {"bytes", ""}});
+  StartsWriting(box, path, "");
   Helper collector = box.Start("Collects", {{"path", path}, {"writers", kWriters}});
   std::vector<std::string> tags;
   std::vector<std::string> texts;
@@ -366,9 +371,8 @@ TEST_F(OneLog, CollectsUntilAllSaidGoodbye) {
       {1, first}, {2, first + kept}, {3, first + kept + Line("c", word)}};
   for (const auto& [writers, want] : rows) {
     const std::string path = PutFifo(box);
-    HoldAtGate(box);
+    StartsWriting(box, path, bytes);
     Helper collector = box.Start("Collects", {{"path", path}, {"writers", writers}});
-    box.Start("WritesRawAndStays", {{"path", path}, {"bytes", bytes}});
 
     EXPECT_TRUE(Leaves(box, collector)) << "with " << writers << " expected";
     EXPECT_THAT(collector.output(), IsText(want)) << "with " << writers << " expected";
@@ -413,14 +417,10 @@ TEST_F(OneLog, JoinsLinesThatComeInParts) {
   }
   box.Shorten(Family::kRead, 11);
   box.Shorten(Family::kWrite, 7);
-  const int gate = HoldAtGate(box);
+  const int gate = StartsWriting(box, path, bytes.substr(0, bytes.size() - 20),
+                                 bytes.substr(bytes.size() - 20) + Line("a", "bye"));
 
   Helper collector = box.Start("Collects", {{"path", path}, {"writers", 1}});
-  box.Start("WritesRaw", {{"path", path},
-                          {"bytes", bytes.substr(0, bytes.size() - 20)},
-                          {"more", 1},
-                          {"rest", bytes.substr(bytes.size() - 20) + Line("a", "bye")}});
-  ASSERT_TRUE(SomebodyComesTo(box, gate));
   EXPECT_TRUE(StillWaits(box, collector)) << "while a writer made a pause";
   const std::string copied = bytes.substr(0, WrittenTo(box, STDOUT_FILENO));
   EXPECT_TRUE(copied.empty() || copied.back() == '\n') << "half a line had come, and was copied";
@@ -458,9 +458,8 @@ TEST_F(OneLog, ReportsWhatFailed) {
       {"to_nobody", EPIPE}, {"to_device", ENOSPC}, {"to_closed", EBADF}};
   for (const auto& [to, error] : outputs) {
     path = PutFifo(box);
-    HoldAtGate(box);
+    StartsWriting(box, path, "a: hello\na: bye\n");
     Helper collector = box.Start("Collects", {{"path", path}, {to, 1}});
-    box.Start("WritesRawAndStays", {{"path", path}, {"bytes", "a: hello\na: bye\n"}});
     EXPECT_TRUE(Leaves(box, collector)) << "with out_fd " << to;
     EXPECT_THAT(collector.call(), FailedWith(error)) << "with out_fd " << to;
     EXPECT_TRUE(collector.Reported("sigpipes", 0) == 0) << "the caller's handler of SIGPIPE ran";
@@ -473,13 +472,12 @@ TEST_F(OneLog, LeavesNothingBehind) {
   const std::string path = PutFifo(box);
   const ino_t before = EntryAt(box, path).inode;
 
-  for (const int nth : {1, 2}) {
+  for (const int nth : {1, 2, 99}) {  // The last of them stands for none.
     const auto collects = [](const Event& event) { return event.function == "log_collect"; };
     const int rule =
         box.AddRule({.family = Family::kOpen, .nth = nth, .where = collects, .answer = -EMFILE});
-    HoldAtGate(box);
+    StartsWriting(box, path, "a: bye\n");
     Helper collector = box.Start("Collects", {{"path", path}});
-    box.Start("WritesRawAndStays", {{"path", path}, {"bytes", "a: bye\n"}});
     EXPECT_TRUE(Leaves(box, collector));
     if (box.observer().Matches(rule) >= nth) {
       EXPECT_THAT(collector.call(), FailedWith(EMFILE)) << "open() failed";

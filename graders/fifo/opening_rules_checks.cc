@@ -3,10 +3,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
+#include <optional>
 
 #include "common/grading/around.h"
 #include "graders/fifo/expectations.h"
@@ -199,7 +202,7 @@ TEST_F(OpeningRules, GivesUpInTime) {
   const std::string path = PutFifo(box);
   for (const char* helper : {"OpensToRead", "OpensToWrite"}) {
     for (const int timeout : {0, 25}) {
-      Helper opens = box.Start(helper, {{"path", path}, {"timeout", timeout}});
+      Helper opens = box.Start(helper, {{"path", path}, {"timeout", timeout}, {"bytes", ""}});
       EXPECT_THAT(opens.Wait(), Exited(0));
       EXPECT_THAT(opens.call(), FailedWith(ETIMEDOUT)) << "within " << timeout << " ms";
       EXPECT_TRUE(opens.Reported("too_early") == 0)
@@ -217,7 +220,7 @@ TEST_F(OpeningRules, GivesUpInTime) {
       << "a reader was there, and " << DescribeCall(writer.call());
   Helper reader = box.Start("OpensToRead", {{"path", path}, {"timeout", 0}});
   EXPECT_TRUE(ComesToRest(box));
-  EXPECT_FALSE(reader.call().value == -1)
+  EXPECT_TRUE(reader.call().returned && reader.call().value != -1)
       << "there were bytes to read, and " << DescribeCall(reader.call());
   box.Release(gate);
   EXPECT_THAT(reader.Wait(), Exited(0));
@@ -229,7 +232,8 @@ TEST_F(OpeningRules, IsNobodyAfterTheTimeout) {
   const std::string path = PutFifo(box);
   for (const char* helper : {"OpensToRead", "OpensToWrite"}) {
     const int gate = HoldAtGate(box);
-    Helper gives_up = box.Start(helper, {{"path", path}, {"timeout", 1}, {"stays", 1}});
+    Helper gives_up =
+        box.Start(helper, {{"path", path}, {"timeout", 1}, {"stays", 1}, {"bytes", ""}});
     ASSERT_TRUE(box.WaitUntilHeld(gate)) << "it never gave up: " << box.failure();
 
     Helper looks = box.Start("LooksForOthers", {{"path", path}});
@@ -263,17 +267,33 @@ void ExpectBlockingEnd(const StudentCall& call, const std::string& path, bool to
       << "O_NONBLOCK is set on the descriptor that " << call.function << "() returned";
 }
 
+// A reader and a writer that find somebody there, so that neither has to wait.
+struct Pair {
+  Helper reader;
+  Helper writer;
+};
+
+Pair OpenBothEnds(Sandbox& box, const std::string& path) {
+  const int gate = HoldAtGate(box);
+  box.Start("StaysThere", {{"path", path}, {"bytes", "hello"}});
+  EXPECT_TRUE(SomebodyComesTo(box, gate));
+  Helper reader = box.Start("OpensToRead", {{"path", path}, {"timeout", kNoLimit}});
+  Helper writer =
+      box.Start("OpensToWrite", {{"path", path}, {"timeout", kNoLimit}, {"bytes", "!"}});
+  EXPECT_TRUE(Leaves(box, writer));
+  EXPECT_TRUE(ComesToRest(box));
+  box.Release(gate);
+  EXPECT_THAT(reader.Wait(), Exited(0));
+  return {reader, writer};
+}
+
 TEST_F(OpeningRules, ReturnsABlockingDescriptor) {
-  Sandbox box;
+  Sandbox box({.watch = {Family::kSignalSend}});
   const std::string path = PutFifo(box);
 
-  Helper reader = box.Start("OpensToRead", {{"path", path}, {"timeout", kLong}});
-  Helper writer =
-      box.Start("OpensToWrite", {{"path", path}, {"timeout", kLong}, {"bytes", "hello"}});
-  EXPECT_THAT(writer.Wait(), Exited(0));
-  EXPECT_THAT(reader.Wait(), Exited(0));
-  ExpectBlockingEnd(reader.call(), path, true);
-  ExpectBlockingEnd(writer.call(), path, false);
+  const Pair pair = OpenBothEnds(box, path);
+  ExpectBlockingEnd(pair.reader.call(), path, true);
+  ExpectBlockingEnd(pair.writer.call(), path, false);
 
   Helper server = box.Start("OpensToServe", {{"path", path}});
   EXPECT_THAT(server.Wait(), Exited(0));
@@ -307,42 +327,78 @@ TEST_F(OpeningRules, ServerOutlivesItsClients) {
       << "*keeper_fd is " << keeper << ", which is no write end of the FIFO";
 }
 
+// For how long a thread that is about to sleep wants to; nothing if it sleeps until a fixed time.
+std::optional<std::chrono::nanoseconds> SleepOf(const Event& event) {
+  const bool until = event.number == SYS_clock_nanosleep && (event.args[1] & TIMER_ABSTIME) != 0;
+  const std::uint64_t address = event.args[event.number == SYS_nanosleep ? 0 : 2];
+  timespec time{};
+  iovec local{&time, sizeof(time)};
+  iovec remote{reinterpret_cast<void*>(address), sizeof(time)};
+  const ssize_t got = process_vm_readv(event.tid, &local, 1, &remote, 1, 0);
+  if (until || got != static_cast<ssize_t>(sizeof(time))) return std::nullopt;
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
 TEST_F(OpeningRules, SleepsBetweenItsTries) {
   constexpr int kTimeout = 25;
-  Sandbox box({.watch = {Family::kOpen}});
+  const std::vector<Family> sleeps = {Family::kPoll, Family::kFutex, Family::kSignalWait};
+  Sandbox box({.watch = {Family::kOpen, Family::kPoll, Family::kFutex, Family::kSignalWait}});
   const std::string path = PutFifo(box);
+  int naps = 0;
+  const auto counts_naps = [&](const Event& event) {
+    const auto sleep = event.function.empty() ? std::nullopt : SleepOf(event);
+    naps += sleep && *sleep < std::chrono::milliseconds(1) ? 1 : 0;
+    return false;
+  };
+  box.AddRule({.family = Family::kSleep, .nth = 0, .where = counts_naps});
 
-  Helper writer = box.Start("OpensToWrite", {{"path", path}, {"timeout", kTimeout}});
+  Helper writer = box.Start("OpensToWrite", {{"path", path}, {"timeout", kTimeout}, {"bytes", ""}});
 
   EXPECT_THAT(writer.Wait(), Exited(0));
   EXPECT_THAT(writer.call(), FailedWith(ETIMEDOUT));
-  const auto tries = box.Calls(Family::kOpen).size();
+  const std::size_t tries = box.Calls(Family::kOpen).size();
+  std::size_t pauses = box.Calls(Family::kSleep).size();
+  for (const Family family : sleeps) pauses += box.Calls(family).size();
+  EXPECT_TRUE(pauses + 2 >= tries) << "fifo_open_write() tried to open the FIFO " << tries
+                                   << " times, and went to sleep " << pauses << " times";
   EXPECT_TRUE(tries <= kTimeout + 2)
       << "In " << kTimeout << " ms fifo_open_write() tried to open the FIFO " << tries << " times";
+  // The last one may be what is left of the time.
+  EXPECT_TRUE(naps <= 1) << "fifo_open_write() went to sleep " << naps
+                         << " times for less than a millisecond";
 }
 
 TEST_F(OpeningRules, GoesOnWhenASignalComes) {
   Sandbox box({.watch = {Family::kOpen, Family::kSignalSend}});
   const std::string path = PutFifo(box);
   const std::string bytes = RandomWord(20);
-  Bystander bystander(box);
 
-  Helper reader = box.Start("OpensToRead", {{"path", path}, {"timeout", kLong}});
+  std::optional<Bystander> bystander(box);
+  Helper reader = box.Start("OpensToRead", {{"path", path}, {"timeout", kNoLimit}});
   ASSERT_TRUE(StillWaits(box, reader)) << "and no writer had come yet";
   ASSERT_TRUE(Interrupt(box, reader, SIGUSR1));
-  EXPECT_TRUE(StillWaits(box, reader)) << "when a signal came and no writer";
-  bystander.Leave();
+  ASSERT_TRUE(StillWaits(box, reader)) << "when a signal came and no writer";
+  bystander.reset();
   Helper late_writer = box.Start("ComesToWrite", {{"path", path}, {"bytes", bytes}});
   EXPECT_THAT(late_writer.Wait(), Exited(0));
   EXPECT_THAT(reader.Wait(), Exited(0));
   EXPECT_THAT(reader.ReportedBytes("came"), IsText(bytes));
 
-  Bystander other(box);
+  bystander.emplace(box);
+  // The signal comes when it goes to sleep between two tries, or waits in another way.
+  const int pause = box.Hold(Family::kSleep);
   Helper writer =
       box.Start("OpensToWrite", {{"path", path}, {"timeout", kNoLimit}, {"bytes", bytes}});
-  EXPECT_TRUE(HasTriedToOpen(box, writer)) << "and no reader had come yet";
-  ASSERT_TRUE(Interrupt(box, writer, SIGUSR1));
-  other.Leave();
+  ASSERT_TRUE(HasTriedToOpen(box, writer)) << "and no reader had come yet";
+  EXPECT_TRUE(SomebodyComesTo(box, pause) || AtRest(box));
+  writer.Signal(SIGUSR1);
+  box.Release(pause);
+  const auto arrives = [&](const Event& event) {
+    return event.kind == Event::Kind::kSignal && event.pid == writer.pid();
+  };
+  EXPECT_TRUE(Comes(
+      box, [&] { return std::ranges::any_of(box.events(), arrives) || !writer.process().alive; }));
+  bystander.reset();
   Helper late_reader = box.Start("ComesToRead", {{"path", path}});
   EXPECT_THAT(writer.Wait(), Exited(0));
   EXPECT_FALSE(writer.call().value == -1) << DescribeCall(writer.call()) << " when a signal came";
@@ -402,7 +458,7 @@ TEST_F(OpeningRules, ReportsWhatFailed) {
 }
 
 TEST_F(OpeningRules, LeavesNothingBehind) {
-  Sandbox box({.watch = {Family::kOpen}});
+  Sandbox box({.watch = {Family::kOpen, Family::kSignalSend}});
   const std::string path = PutFifo(box);
 
   const int second = box.AddRule({.family = Family::kOpen, .nth = 2, .answer = -EMFILE});
@@ -418,12 +474,9 @@ TEST_F(OpeningRules, LeavesNothingBehind) {
   Helper server = box.Start("OpensToServe", {{"path", path}});
   EXPECT_THAT(server.Wait(), Exited(0));
   EXPECT_THAT(server.Leftovers(), NothingLeftBehind());
-  Helper reader = box.Start("OpensToRead", {{"path", path}, {"timeout", kLong}});
-  Helper writer = box.Start("OpensToWrite", {{"path", path}, {"timeout", kLong}, {"bytes", "x"}});
-  EXPECT_THAT(writer.Wait(), Exited(0));
-  EXPECT_THAT(reader.Wait(), Exited(0));
-  EXPECT_THAT(reader.Leftovers(), NothingLeftBehind());
-  EXPECT_THAT(writer.Leftovers(), NothingLeftBehind());
+  const Pair pair = OpenBothEnds(box, path);
+  EXPECT_THAT(pair.reader.Leftovers(), NothingLeftBehind());
+  EXPECT_THAT(pair.writer.Leftovers(), NothingLeftBehind());
   EXPECT_THAT(NamesLeft(box), testing::ElementsAre("FIFO /tmp/" + path));
 }
 

@@ -49,12 +49,6 @@ HELPER(DrainsToNobody) {
   return 0;
 }
 
-HELPER(SendsADirectory) {
-  const Fd directory(Check(open(".", O_RDONLY | O_DIRECTORY), "open"));
-  STUDENT(fifo_send_file)(args.Bytes("path").c_str(), directory.get());
-  return 0;
-}
-
 HELPER(DrainsToAFullDevice) {
   const Fd full(Check(open("/dev/full", O_WRONLY), "open"));
   STUDENT(fifo_drain)(args.Bytes("path").c_str(), full.get());
@@ -280,8 +274,6 @@ TEST_F(SendAndDrain, ReportsWhatFailed) {
 
   EXPECT_THAT(call("Sends", {{"path", path}, {"in", kClosedFd}}), FailedWith(EBADF))
       << "in_fd is not open";
-  EXPECT_THAT(call("SendsADirectory", {{"path", path}}), FailedWith(EISDIR))
-      << "in_fd is a directory";
   EXPECT_THAT(call("DrainsToAFullDevice", {{"path", path}}), FailedWith(ENOSPC))
       << "out_fd is a full device";
   for (const char* helper : {"Sends", "Drains"}) {

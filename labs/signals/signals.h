@@ -84,10 +84,11 @@ struct Ev {
 //         ENOBUFS more than `cap` records; log[0..cap) then holds the first
 int nest_log(int outer, int also, const int* inside, std::size_t n, Ev* log, std::size_t cap);
 
-// Blocks `signo`, sends it to its own process `times` times, unblocks it, and returns how often it
-// was delivered. Real-time signals are sent with sigqueue(3). The former action sees none of them.
-// Errors: EINVAL, for SIGKILL, SIGSTOP and times < 0 too; EAGAIN the queue is full (then those
-//         that were queued are gone as well).
+// Blocks `signo`, sends it to its own process `times` times, unblocks it (even if the caller had it
+// blocked), and returns how often it was delivered. Real-time signals are sent with sigqueue(3).
+// The former action sees none of them.
+// Errors: EINVAL, for SIGKILL, SIGSTOP and times < 0 too
+//         EAGAIN the queue is full (then those that were queued are gone as well)
 int deliveries(int signo, int times);
 
 // Blocks n real-time signals, sends its own process signos[i] with the value values[i] for each i
@@ -211,7 +212,8 @@ struct Times {  // In seconds.
   double sys;
 };
 
-// Runs a program (argv[0] is looked up in PATH) in a process group of its own, and waits for it.
+// Runs a program (argv[0] is looked up in PATH) in a process group of its own, with the signal mask
+// of the caller, and waits for it.
 // What a program that ends in time leaves behind in its group is left alone.
 // After limit_ms the group gets SIGTERM, and grace_ms later SIGKILL. Stores the wait status and
 // how long it took, as time(1): the processor time is that of the program and of what it waited
