@@ -1,6 +1,7 @@
 // Exercise fifo.7: chat, and what both functions have in common.
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -80,6 +81,13 @@ HELPER(TalksOver) {
   return 0;
 }
 
+// Until there is something to read, or the end. A read would see an end before the first writer has
+// come.
+void AwaitWords(int rx) {
+  pollfd end = {rx, POLLIN, 0};
+  Check(poll(&end, 1, -1), "poll");
+}
+
 // The other side by hand, which does step by step what it is told. It opens its FIFOs so that any
 // order of the other side's opens is fine.
 HELPER(OtherSide) {
@@ -88,6 +96,7 @@ HELPER(OtherSide) {
   SetFlags(rx.get(), 0);
   std::istringstream steps(args.Bytes("steps"));
   for (std::string step; steps >> step;) {
+    if (step.starts_with("hear")) AwaitWords(rx.get());
     if (step == "send") WriteHere(tx.get(), args.Bytes("text"));
     if (step == "hear") Report("heard", ReadHere(rx.get(), 1));
     if (step == "hear_all") {
