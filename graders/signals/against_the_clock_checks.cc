@@ -2,14 +2,13 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <sstream>
 
 #include "common/grading/around.h"
+#include "graders/signals/clocks.h"
 #include "graders/signals/waiting.h"
 #include "labs/signals/signals.h"
 
@@ -69,10 +68,6 @@ HELPER(CountsIntoAFullPipe) {
   return result == 0 ? 0 : 1;
 }
 
-volatile sig_atomic_t g_rings = 0;
-
-void CountRings(int) { g_rings = g_rings + 1; }
-
 // With a mask and actions of its own.
 HELPER(CountsWithCare) {
   const CallersAction on_alarm(SIGALRM, CountRings);
@@ -83,9 +78,7 @@ HELPER(CountsWithCare) {
   STUDENT(count_for)(null, 10, &counted);
   ReportCounted(counted);
   STUDENT(count_for)(kClosedFd, 60'000, &counted);
-  itimerval clock{};
-  Check(getitimer(ITIMER_REAL, &clock), "getitimer");
-  Report("clock", clock.it_value.tv_sec + clock.it_value.tv_usec);
+  ReportClock("clock");
   Report("stands", on_alarm.Stands() && on_usr1.Stands());
   Report("rings", g_rings);
   close(null);

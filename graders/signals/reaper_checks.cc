@@ -4,129 +4,33 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <map>
-
 #include "common/grading/around.h"
-#include "graders/signals/waiting.h"
+#include "graders/signals/brood.h"
 #include "labs/signals/signals.h"
 
 namespace ipclab {
 namespace {
 
-using signals::Done;
-using signals::reaper_spawn;
 using signals::reaper_start;
 using signals::reaper_stop;
-using signals::reaper_wait;
 
 EXERCISE(Reaper);
 
-// ---- What children do ---------------------------------------------------------------------------
-
-int ExitsWith(void* code) { return *static_cast<int*>(code); }
-
-// Waits until nobody can write into the pipe any more: no child ends before its parent is ready for
-// that.
-void AwaitEndOf(PipeEnds& line) {
-  line.write.Reset();
-  ReadHere(line.read.get());
-}
-
-int WaitsForEndOf(void* line) {
-  AwaitEndOf(*static_cast<PipeEnds*>(line));
-  return 0;
-}
-
-struct Order {
-  PipeEnds& line;
-  int code;
-};
-
-int WaitsAndExits(void* arg) {
-  const Order& order = *static_cast<Order*>(arg);
-  AwaitEndOf(order.line);
-  return order.code;
-}
-
-int WaitsAndDies(void* line) {
-  AwaitEndOf(*static_cast<PipeEnds*>(line));
-  return raise(SIGTERM);
-}
-
-int TellsItsSignals(void* line) {
-  AwaitEndOf(*static_cast<PipeEnds*>(line));
-  Report("default", ActionNow(SIGCHLD).sa_handler == SIG_DFL);
-  Report("sigchld_blocked", IsBlocked(SIGCHLD));
-  Report("sigusr2_blocked", IsBlocked(SIGUSR2));
-  Report("sigterm_blocked", IsBlocked(SIGTERM));
-  return 0;
-}
-
 // ---- Helpers ------------------------------------------------------------------------------------
 
-// The children that a helper starts and collects, in the order of their birth.
-class Brood {
- public:
-  bool Spawn(int (*fn)(void*), void* arg) { return Note(STUDENT(reaper_spawn)(fn, arg)); }
-
-  bool SpawnMany(int count, int (*fn)(void*), void* arg) {
-    const auto spawn = UNMARKED(reaper_spawn);
-    for (int i = 0; i < count; ++i) {
-      if (!Note(spawn(fn, arg))) return false;
-    }
-    return true;
-  }
-
-  // Calls reaper_wait until every child has been stored once.
-  bool CollectAll(std::size_t cap = 8, int timeout_ms = kNoLimit) {
-    while (statuses_.size() < pids_.size()) {
-      if (!Collect(cap, timeout_ms)) return false;
-    }
-    return true;
-  }
-
-  bool Collect(std::size_t cap, int timeout_ms) {
-    std::vector<Done> done(cap, {-1, -1});
-    const int stored = STUDENT(reaper_wait)(done.data(), cap, timeout_ms);
-    if (stored < 1 || stored > static_cast<int>(cap)) return false;
-    for (int i = 0; i < stored; ++i) Store(done[static_cast<std::size_t>(i)]);
-    return !strange_;
-  }
-
- private:
-  bool Note(pid_t pid) {
-    if (pid < 1) return false;
-    Report("pid" + std::to_string(pids_.size()), pid);
-    pids_.push_back(pid);
-    return true;
-  }
-
-  void Store(const Done& done) {
-    const auto found = std::ranges::find(pids_, done.pid);
-    strange_ |= found == pids_.end() || !statuses_.emplace(done.pid, done.status).second;
-    if (strange_) {
-      Report("strange", done.pid);
-    } else {
-      Report("status" + std::to_string(found - pids_.begin()), done.status);
-    }
-    Report("stored", static_cast<std::int64_t>(statuses_.size()));
-  }
-
-  std::vector<pid_t> pids_;
-  std::map<pid_t, int> statuses_;
-  bool strange_ = false;
-};
-
+// One after the other: what happens when several end together is a question of its own.
 HELPER(CollectsThree) {
-  PipeEnds line = MakePipe();
-  Order one{line, static_cast<int>(args.Int("one"))};
-  Order two{line, static_cast<int>(args.Int("two"))};
   if (STUDENT(reaper_start)() != 0) return 1;
   Brood brood;
-  if (!brood.Spawn(WaitsAndExits, &one) || !brood.Spawn(WaitsAndDies, &line)) return 2;
-  if (!brood.Spawn(WaitsAndExits, &two)) return 2;
-  line.write.Reset();
-  if (!brood.CollectAll()) return 3;
+  for (const char* const key : {"one", "signal", "two"}) {
+    PipeEnds line = MakePipe();
+    Order order{line, static_cast<int>(args.Int(key, 0))};
+    const bool spawned = key == std::string("signal") ? brood.Spawn(WaitsAndDies, &line)
+                                                      : brood.Spawn(WaitsAndExits, &order);
+    if (!spawned) return 2;
+    line.write.Reset();
+    if (!brood.CollectAll()) return 3;
+  }
   return STUDENT(reaper_stop)() == 0 ? 0 : 4;
 }
 
