@@ -162,10 +162,9 @@ int serve(const char* well_known, const char* dir, RequestHandler handler, void*
           volatile std::sig_atomic_t* stop);
 
 // Sends `req` and stores the answer, with its closing NUL, in `reply`. Makes DIR/reply.PID (a FIFO
-// that a dead client left there will do) and opens it before it sends, and removes it on every path.
-// Returns 0.
-// A record has no number: an answer that comes after ETIMEDOUT may reach the next request of the
-// same process.
+// that a dead client left there will do) and opens it before it sends; removes it on every path.
+// Returns 0. A record has no number: an answer that comes after ETIMEDOUT may reach the next
+// request of the same process.
 // Errors: ENOENT    there is no well-known FIFO
 //         ENXIO     nobody serves it; or EPIPE, when the server leaves just then
 //         ETIMEDOUT no answer in time
