@@ -287,7 +287,8 @@ TEST_F(Inside, InfoSaysWhatIsInTheQueue) {
 
 TEST_F(Inside, SetsTheModeAndNothingElse) {
   Sandbox box;
-  const std::int64_t mode = RandomMode();
+  // Without a bit that the queue had.
+  const std::int64_t mode = RandomMode() & ~040;
 
   Helper caller = box.Start("SetsMode", {{"new_mode", mode}, {"max", RandomInt(1000, 9000)}});
 

@@ -50,7 +50,7 @@ HELPER(SweepsKeys) {
   return good ? 0 : 1;
 }
 
-TEST(ErrorSweep, Keys) { ExpectSound("SweepsKeys", {.watch = kWatched}); }
+TEST(ErrorSweep, Keys) { ExpectSound("SweepsKeys"); }
 
 HELPER(SweepsIdFile) {
   const int qid = STUDENT(q_private)("queue.id", 0600);
@@ -61,7 +61,7 @@ HELPER(SweepsIdFile) {
   return good ? 0 : 1;
 }
 
-TEST(ErrorSweep, IdFile) { ExpectSound("SweepsIdFile", {.watch = kWatched}); }
+TEST(ErrorSweep, IdFile) { ExpectSound("SweepsIdFile"); }
 
 // ---- 2. Typed send and receive -----------------------------------------------------------------
 
@@ -74,7 +74,7 @@ HELPER(SweepsTyped) {
   return good ? 0 : 1;
 }
 
-TEST(ErrorSweep, Typed) { ExpectSound("SweepsTyped", {.watch = kWatched}); }
+TEST(ErrorSweep, Typed) { ExpectSound("SweepsTyped"); }
 
 // ---- 3. Messages that are too long -------------------------------------------------------------
 
@@ -98,7 +98,7 @@ HELPER(SweepsTooLong) {
   return good ? 0 : 1;
 }
 
-TEST(ErrorSweep, TooLong) { ExpectSound("SweepsTooLong", {.watch = kWatched}); }
+TEST(ErrorSweep, TooLong) { ExpectSound("SweepsTooLong"); }
 
 HELPER(SweepsBig) {
   const int qid = NewQueue();
@@ -114,7 +114,7 @@ HELPER(SweepsBig) {
   return good ? 0 : 1;
 }
 
-TEST(ErrorSweep, Big) { ExpectSound("SweepsBig", {.watch = kWatched}); }
+TEST(ErrorSweep, Big) { ExpectSound("SweepsBig"); }
 
 // ---- 4. Priorities -----------------------------------------------------------------------------
 
@@ -130,7 +130,7 @@ HELPER(SweepsJobs) {
   return good ? 0 : 1;
 }
 
-TEST(ErrorSweep, Jobs) { ExpectSound("SweepsJobs", {.watch = kWatched}); }
+TEST(ErrorSweep, Jobs) { ExpectSound("SweepsJobs"); }
 
 // ---- 5. A server and its clients ---------------------------------------------------------------
 
