@@ -3,7 +3,7 @@
 load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_test")
 load("@rules_shell//shell:sh_test.bzl", "sh_test")
 load("//tools/build:copts.bzl", "IPCLAB_COPTS")
-load("//tools/build:submission.bzl", "patched_source", "submission")
+load("//tools/build:submission.bzl", "patched_source", "precompiled_headers", "submission")
 
 def _proof(name, lab, library, expect, patch = None, slow = False):
     """Runs the lab's grader on one submission and compares its verdicts with what is expected.
@@ -55,6 +55,7 @@ def _patched(name, lab, patch):
         testonly = True,
         lab = lab,
         src = ":%s_source" % name,
+        precompiled = ":solution_headers",
     )
 
 def lab_grader(name, checks, programs, mistakes, alternatives):
@@ -101,6 +102,12 @@ def lab_grader(name, checks, programs, mistakes, alternatives):
             "//common/grading:boxed_test_main",
             "//labs/%s:contract" % name,
         ],
+    )
+
+    precompiled_headers(
+        name = "solution_headers",
+        testonly = True,
+        src = "//solutions/%s:%s.cc" % (name, name),
     )
 
     for patch in mistakes:

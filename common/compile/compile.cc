@@ -27,15 +27,44 @@ std::string ReadOurFile(const std::string& path) {
   return text.str();
 }
 
-std::vector<std::string> CompilerCommand(const std::string& lab, const Workplace& at) {
+// Where the compiler looks for precompiled headers when told to include kHeaders.
+constexpr char kHeaders[] = "headers.h";
+constexpr char kPrecompiled[] = "headers.h.gch";
+
+// What decides the code: precompiled headers serve a compiler with the same options only.
+std::vector<std::string> CompilerCommand(const Workplace& at) {
   return {kCompiler, "-std=c++20", "-O2",
           "-g1",  // Lines of a crash and of an undefined name, without the weight of -g.
-          "-pipe", "-Wall", "-Wextra", "-fPIC", "-shared", "-fvisibility=default",
-          "-fdiagnostics-color=never", "-fmax-errors=20",
+          "-pipe", "-Wall", "-Wextra", "-fPIC", "-fvisibility=default", "-fdiagnostics-color=never",
+          "-fmax-errors=20",
           // __FILE__ is "pipe.cc", and the library does not tell where it was built.
           "-fmacro-prefix-map=" + at.folder + "/=",
-          "-fdebug-prefix-map=" + at.folder + "=" + kJailFolder, "-Wl,-z,defs", "-Wl,-z,now",
-          "-Wl,-z,noexecstack", "-o", at.result, at.folder + "/" + lab + ".cc"};
+          "-fdebug-prefix-map=" + at.folder + "=" + kJailFolder, "-o", at.result};
+}
+
+std::vector<std::string> SubmissionCommand(const std::string& lab, bool precompiled,
+                                           const Workplace& at) {
+  std::vector<std::string> argv = CompilerCommand(at);
+  argv.insert(argv.end(), {"-shared", "-Wl,-z,defs", "-Wl,-z,now", "-Wl,-z,noexecstack"});
+  // There is no headers.h: if its precompiled form does not fit, that is an error.
+  if (precompiled) argv.insert(argv.end(), {"-include", at.folder + "/" + kHeaders});
+  argv.push_back(at.folder + "/" + lab + ".cc");
+  return argv;
+}
+
+std::vector<std::string> HeadersCommand(const Workplace& at) {
+  std::vector<std::string> argv = CompilerCommand(at);
+  argv.insert(argv.end(), {"-x", "c++-header", at.folder + "/" + kHeaders});
+  return argv;
+}
+
+std::string SystemIncludes(const std::string& text) {
+  std::string includes;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("#include <")) includes += line + "\n";
+  }
+  return includes;
 }
 
 // Sealed, so that no holder can change what the gate has seen. See memfd_create(2), fcntl(2).
@@ -100,9 +129,10 @@ Compiled CompileSubmission(const LabContract& contract, const Source& source,
   Workplace used;
   job.command = [&](const Workplace& at) {
     used = at;
-    return CompilerCommand(contract.lab, at);
+    return SubmissionCommand(contract.lab, !options.precompiled.empty(), at);
   };
   job.limits = options.limits;
+  if (!options.precompiled.empty()) job.lent = {{kPrecompiled, options.precompiled}};
 
   Compiled compiled;
   const JailRun run = RunCompiler(job, options, compiled.jailed);
@@ -126,6 +156,20 @@ Compiled CompileSubmission(const LabContract& contract, const Source& source,
     compiled.library = SealedMemory(run.result);
   }
   return compiled;
+}
+
+std::string PrecompileHeaders(const Source& source, const CompileOptions& options) {
+  JailJob job;
+  job.files = {{kHeaders, SystemIncludes(source.text)}};
+  job.command = HeadersCommand;
+  job.limits = options.limits;
+  bool jailed = true;
+  JailRun run = RunCompiler(job, options, jailed);
+  if (run.exit_code != 0) {
+    throw GraderError("cannot precompile the headers of " + Printable(source.shown_path, 4096) +
+                      ": " + Printable(run.messages.head(), 500));
+  }
+  return std::move(run.result);
 }
 
 }  // namespace ipclab

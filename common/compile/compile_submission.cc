@@ -2,6 +2,9 @@
 //
 //   compile_submission --lab pipe --header pipe.h --exports exports.txt --source pipe.cc
 //       --shown labs/pipe/pipe.cc --out libpipe.so --diagnostics pipe.txt
+//   compile_submission --source solution.cc --precompile headers.gch
+//
+// With --precompile it makes headers that --precompiled takes for patches of that source.
 //
 // Ends with 0 if there is a library, 1 if the submission is at fault, 2 if the call or its files
 // are, 3 if compiling was not possible. With --allow-failure a submission at fault gives an empty
@@ -29,6 +32,8 @@ struct Order {
   std::string shown;
   std::string out;
   std::string diagnostics;
+  std::string precompile;
+  std::string precompiled;
   bool allow_failure = false;
   bool allow_unjailed = false;
 };
@@ -39,15 +44,23 @@ void WriteText(const std::string& path, const std::string& text) {
   if (!file.flush()) throw GraderError("cannot write " + path);
 }
 
-ExitCode Run(const Order& order) {
-  // A build lists its inputs by name and hands them over as links; what they may be is its
-  // business.
+// A build lists its inputs by name and hands them over as links; what they may be is its business.
+std::string Resolved(const std::string& path) {
   std::error_code unresolved;
-  const auto file = std::filesystem::canonical(order.source, unresolved);
-  Source source = ReadSource(unresolved ? order.source : file.string());
+  const auto file = std::filesystem::canonical(path, unresolved);
+  return unresolved ? path : file.string();
+}
+
+ExitCode Run(const Order& order) {
+  Source source = ReadSource(Resolved(order.source));
   source.shown_path = order.shown.empty() ? order.source : order.shown;
   CompileOptions options;
   options.allow_unjailed = order.allow_unjailed;
+  if (!order.precompile.empty()) {
+    WriteText(order.precompile, PrecompileHeaders(source, options));
+    return kBuilt;
+  }
+  if (!order.precompiled.empty()) options.precompiled = Resolved(order.precompiled);
   const Compiled compiled =
       CompileSubmission(ReadContract(order.lab, order.header, order.exports), source, options);
 
@@ -69,17 +82,23 @@ ExitCode Run(const Order& order) {
 int Main(int argc, char** argv) {
   CLI::App app("Compiles a submission in a jail into a shared object.");
   Order order;
-  app.add_option("--lab", order.lab, "name of the lab")->required();
-  app.add_option("--header", order.header, "the lab's contract, a header")->required();
-  app.add_option("--exports", order.exports, "functions the library must define")->required();
+  app.add_option("--precompile", order.precompile, "make this file of its headers, no library");
+  const CLI::Option* const for_a_library[] = {
+      app.add_option("--lab", order.lab, "name of the lab"),
+      app.add_option("--header", order.header, "the lab's contract, a header"),
+      app.add_option("--exports", order.exports, "functions the library must define"),
+      app.add_option("--out", order.out, "the library")};
   app.add_option("--source", order.source, "the submission")->required();
   app.add_option("--shown", order.shown, "how messages name the submission");
-  app.add_option("--out", order.out, "the library")->required();
   app.add_option("--diagnostics", order.diagnostics, "a file for what the compiler says");
+  app.add_option("--precompiled", order.precompiled, "headers made by --precompile");
   app.add_flag("--allow-failure", order.allow_failure, "give an empty library on failure");
   app.add_flag("--allow-unjailed", order.allow_unjailed, "practice: go on without a jail");
   try {
     app.parse(argc, argv);
+    for (const CLI::Option* option : for_a_library) {
+      if (order.precompile.empty() && option->empty()) throw CLI::RequiredError(option->get_name());
+    }
     return Run(order);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kBuilt : kUsage;

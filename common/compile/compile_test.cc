@@ -148,6 +148,31 @@ TEST(ReadContract, RefusesALineThatMeansNothing) {
   }
 }
 
+TEST(PrecompiledHeaders, AreThoseThatTheirSourceIncludes) {
+  const std::string patched = std::string("namespace { std::string text; }\n") + kToyFunctions;
+  EXPECT_EQ(CompileToy(patched).outcome, CompileOutcome::kError) << "nobody includes <string>";
+  const std::string path = testing::TempDir() + "/headers.gch";
+  std::ofstream(path, std::ios::binary)
+      << PrecompileHeaders({"toy.cc", "#include \"toy.h\"\n#include <string>\nint x;\n"}, {});
+  CompileOptions options;
+  options.precompiled = path;
+
+  const Compiled compiled = CompileToy(patched, options);
+
+  EXPECT_EQ(compiled.outcome, CompileOutcome::kOk) << compiled.diagnostics;
+}
+
+TEST(PrecompiledHeaders, OfAnotherCompilerAreAnError) {
+  CompileOptions options;
+  options.precompiled = testing::TempDir() + "/other.gch";
+  std::ofstream(options.precompiled) << "not a precompiled header";
+
+  const Compiled compiled = CompileToy(kToyFunctions, options);
+
+  EXPECT_EQ(compiled.outcome, CompileOutcome::kError);
+  EXPECT_THAT(compiled.diagnostics, HasSubstr("headers.h"));
+}
+
 // The command and the files of a compile are the same with and without a jail.
 TEST(WithoutJail, CommandRunsBesideItsFilesAndLeavesNothing) {
   Workplace used;

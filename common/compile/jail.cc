@@ -88,6 +88,9 @@ std::vector<std::string> BubblewrapCommand(const JailJob& job, int first_file) {
     Append(argv, {"--file", std::to_string(first_file + static_cast<int>(i)),
                   std::string(kJailFolder) + "/" + job.files[i].name});
   }
+  for (const LentFile& file : job.lent) {
+    Append(argv, {"--ro-bind", file.path, std::string(kJailFolder) + "/" + file.name});
+  }
   Append(argv, {"--remount-ro", "/", "--chdir", kJailFolder, "--"});
   return argv;
 }
@@ -159,6 +162,9 @@ JailRun RunWithoutJail(const JailJob& job) {
     std::ofstream out(scratch.path() + "/" + file.name, std::ios::binary);
     out << file.text;
     if (!out.flush()) throw GraderError("cannot write " + scratch.path() + "/" + file.name);
+  }
+  for (const LentFile& file : job.lent) {
+    fs::create_symlink(file.path, scratch.path() + "/" + file.name);
   }
   ChildPlan plan;
   plan.argv = LimitedCommand(job, {scratch.path(), scratch.path() + "/result.so"});

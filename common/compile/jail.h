@@ -1,8 +1,8 @@
 // Inside of common/compile: runs a compiler where it can reach nothing but its toolchain.
 //
-//   JailJob job{{{"pipe.cc", text}}, [](const Workplace& at) { return CommandLine(at); }, limits};
-//   JailRun run = RunInJail(job);
-//   if (!run.made) ...  // no jail on this machine; run.messages says why
+//   JailJob job{{{"pipe.cc", text}}, {}, [](const Workplace& at) { return CommandLine(at); },
+//   limits}; JailRun run = RunInJail(job); if (!run.made) ...  // no jail on this machine;
+//   run.messages says why
 
 #ifndef IPCLAB_COMMON_COMPILE_JAIL_H_
 #define IPCLAB_COMMON_COMPILE_JAIL_H_
@@ -29,8 +29,15 @@ struct JailFile {
   std::string text;
 };
 
+// A file that lies ready outside and is too large to be copied into every jail.
+struct LentFile {
+  std::string name;
+  std::string path;  // Absolute, no link.
+};
+
 struct JailJob {
   std::vector<JailFile> files;
+  std::vector<LentFile> lent;
   std::function<std::vector<std::string>(const Workplace&)> command;  // [0] is an absolute path.
   CompileLimits limits;
 };

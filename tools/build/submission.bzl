@@ -38,6 +38,41 @@ patched_source = rule(
     },
 )
 
+def _precompiled_headers_impl(ctx):
+    result = ctx.actions.declare_file(ctx.label.name + ".gch")
+    arguments = ctx.actions.args()
+    arguments.add("--source", ctx.file.src)
+    arguments.add("--precompile", result)
+    ctx.actions.run(
+        executable = ctx.executable._compile,
+        arguments = [arguments],
+        inputs = [ctx.file.src],
+        outputs = [result],
+        mnemonic = "PrecompileHeaders",
+        progress_message = "Precompiling headers of %s" % ctx.file.src.short_path,
+    )
+    return [DefaultInfo(files = depset([result]))]
+
+_COMPILE = attr.label(
+    default = Label("//common/compile:compile_submission"),
+    executable = True,
+    # What is compiled here is loaded here: "exec" would only build the tool twice.
+    cfg = "target",
+)
+
+precompiled_headers = rule(
+    implementation = _precompiled_headers_impl,
+    doc = "The system headers that a source includes, once for all patches of that source.",
+    attrs = {
+        "src": attr.label(
+            doc = "The source.",
+            allow_single_file = [".cc"],
+            mandatory = True,
+        ),
+        "_compile": _COMPILE,
+    },
+)
+
 def _compiled_submission_impl(ctx):
     library = ctx.actions.declare_file(ctx.label.name + ".so")
     diagnostics = ctx.actions.declare_file(ctx.label.name + ".txt")
@@ -51,10 +86,14 @@ def _compiled_submission_impl(ctx):
     arguments.add("--diagnostics", diagnostics)
     if ctx.attr.allow_failure:
         arguments.add("--allow-failure")
+    inputs = [ctx.file.src, ctx.file.header, ctx.file.exports]
+    if ctx.file.precompiled:
+        arguments.add("--precompiled", ctx.file.precompiled)
+        inputs.append(ctx.file.precompiled)
     ctx.actions.run(
         executable = ctx.executable._compile,
         arguments = [arguments],
-        inputs = [ctx.file.src, ctx.file.header, ctx.file.exports],
+        inputs = inputs,
         outputs = [library, diagnostics],
         mnemonic = "CompileSubmission",
         progress_message = "Compiling submission %s" % library.short_path,
@@ -95,16 +134,15 @@ compiled_submission = rule(
             doc = "Gives an empty library where the submission does not compile, so that the " +
                   "build of a class goes on.",
         ),
-        "_compile": attr.label(
-            default = Label("//common/compile:compile_submission"),
-            executable = True,
-            # What is compiled here is loaded here: "exec" would only build the tool twice.
-            cfg = "target",
+        "precompiled": attr.label(
+            doc = "A precompiled_headers of the source that `src` is a patch of.",
+            allow_single_file = [".gch"],
         ),
+        "_compile": _COMPILE,
     },
 )
 
-def submission(name, lab, src, allow_failure = False, **kwargs):
+def submission(name, lab, src, allow_failure = False, precompiled = None, **kwargs):
     """Compiles a submission to lab `lab` as the grader would.
 
     Args:
@@ -112,6 +150,7 @@ def submission(name, lab, src, allow_failure = False, **kwargs):
       lab: the lab's folder under //labs and //graders.
       src: the source file, or a patched_source.
       allow_failure: gives an empty library instead of an error if it does not compile.
+      precompiled: headers of the source that `src` is a patch of; it compiles in half the time.
       **kwargs: attributes that every rule has, such as testonly and visibility.
     """
     compiled_submission(
@@ -119,6 +158,7 @@ def submission(name, lab, src, allow_failure = False, **kwargs):
         lab = lab,
         src = src,
         allow_failure = allow_failure,
+        precompiled = precompiled,
         exports = "//graders/%s:exports.txt" % lab,
         header = "//labs/%s:%s.h" % (lab, lab),
         **kwargs
