@@ -155,8 +155,9 @@ class GraderRun : public Scratch {
     return {.program = program, .library = STDERR_FILENO};
   }
   GraderEnd Run(const GraderPlan& plan) {
-    return RunGrader(plan, interrupts_,
-                     [this](std::string_view line) { lines_.emplace_back(line); });
+    return RunGraders({plan}, interrupts_,
+                      [this](std::size_t, std::string_view line) { lines_.emplace_back(line); })
+        .front();
   }
 
   Interrupts interrupts_;
@@ -203,6 +204,48 @@ TEST_F(GraderRun, SaysWhichSignalKilledIt) {
   EXPECT_EQ(DescribeEnd(Run(Plan("kill -ABRT $$"))), "was killed by SIGABRT");
 }
 
+TEST_F(GraderRun, ManyRunAtTheSameTime) {
+  Check(mkfifo((folder_ / "gate").c_str(), 0600), "mkfifo");
+  const std::string program = folder_ / "grader";
+  // Each opens its end and waits until the other does: one after the other they would never end.
+  std::ofstream(program) << R"(#!/bin/bash
+for argument; do [ "${argument%%=*}" = --check ] && check=${argument#*=}; done
+[ "$check" = reads ] && { read -r line <"${0%/*}/gate"; echo "$line" >&3; exit 4; }
+echo "from the other" >"${0%/*}/gate"
+)";
+  fs::permissions(program, fs::perms::owner_all);
+  const GraderPlan reads{.program = program, .library = STDERR_FILENO, .checks = {"reads"}};
+  const GraderPlan writes{.program = program, .library = STDERR_FILENO, .checks = {"writes"}};
+  std::vector<std::size_t> writers;
+
+  const std::vector<GraderEnd> ends =
+      RunGraders({writes, reads}, interrupts_, [&](std::size_t grader, std::string_view line) {
+        writers.push_back(grader);
+        lines_.emplace_back(line);
+      });
+
+  ASSERT_EQ(ends.size(), 2u);
+  EXPECT_EQ(DescribeEnd(ends[0]), "exited with status 0");
+  EXPECT_EQ(DescribeEnd(ends[1]), "exited with status 4");
+  EXPECT_THAT(lines_, ElementsAre("from the other"));
+  EXPECT_THAT(writers, ElementsAre(1u));
+}
+
+TEST_F(GraderRun, OneThatSaysNothingDoesNotHoldUpTheOthers) {
+  GraderPlan silent = Plan("echo \"$1\" >&3; mkfifo \"$0.fifo\"; read -r _ <\"$0.fifo\"");
+  silent.silence = std::chrono::milliseconds(300);
+  GraderPlan speaks = silent;
+  speaks.program = folder_ / "other";
+  std::ofstream(speaks.program) << "#!/bin/bash\necho done >&3\n";
+  fs::permissions(speaks.program, fs::perms::owner_all);
+
+  const std::vector<GraderEnd> ends =
+      RunGraders({silent, speaks}, interrupts_, [](std::size_t, std::string_view) {});
+
+  EXPECT_TRUE(ends[0].was_silent);
+  EXPECT_EQ(DescribeEnd(ends[1]), "exited with status 0");
+}
+
 TEST_F(GraderRun, NamesAProgramThatCannotBeStarted) {
   try {
     Run({.program = folder_ / "none", .library = STDERR_FILENO});
@@ -228,7 +271,6 @@ TEST(Results, CountOnlyWhatWasChecked) {
   reader.AddLine(R"({"type":"run","grader_version":"1","seed":1,"isolation":{"mode":"full"},
       "exercises":[{"id":"pipe.1","max_points":10},{"id":"pipe.2","max_points":12}],
       "checks":[{"id":"A.B"},{"id":"A.C"}]})");
-  EXPECT_EQ(reader.announced(), 2u);
   reader.AddLine(R"({"type":"start","id":"A.B"})");
   EXPECT_EQ(reader.running(), "A.B");
   reader.AddLine(R"({"type":"check","id":"A.B","exercise":"pipe.2","status":"passed","points":3,

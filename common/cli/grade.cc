@@ -11,6 +11,7 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <utility>
 
 #include "common/base/error.h"
 #include "common/base/version.h"
@@ -19,6 +20,7 @@
 #include "common/cli/progress.h"
 #include "common/cli/records.h"
 #include "common/cli/results_reader.h"
+#include "common/cli/shares.h"
 #include "common/report/json.h"
 #include "common/report/summary.h"
 #include "common/report/text.h"
@@ -52,6 +54,7 @@ class Run {
  private:
   Compiled Compile(const LabPlan& plan);
   LabResult RunChecks(const LabPlan& plan, const Compiled& compiled);
+  void Note(const ResultsReader& reader);
   LabResult NotBuilt(const LabPlan& plan, const Compiled& compiled) const;
 
   const Workspace& workspace_;
@@ -97,37 +100,51 @@ LabResult Run::NotBuilt(const LabPlan& plan, const Compiled& compiled) const {
   return result;
 }
 
+void Run::Note(const ResultsReader& reader) {
+  if (!reader.isolation() || (isolation_known_ && reader.isolation()->mode == "full")) return;
+  result_.isolation = *reader.isolation();
+  result_.grader_version = reader.grader_version();
+  isolation_known_ = true;
+}
+
 LabResult Run::RunChecks(const LabPlan& plan, const Compiled& compiled) {
-  GraderPlan grader{.program = workspace_.Grader(plan.lab),
-                    .rubric = workspace_.Rubric(plan.lab),
-                    .library = compiled.library.get(),
-                    .seed = result_.seed,
-                    .checks = plan.checks,
-                    .credit = options_.credit,
-                    .language = std::string(CodeOf(options_.language))};
-  ResultsReader reader(plan.lab);
-  const std::size_t wanted = plan.checks.size();
+  const std::vector<Share> shares = ShareOut(plan.rubric, plan.checks, options_.jobs);
+  std::vector<GraderPlan> graders;
+  std::vector<ResultsReader> readers;
+  std::size_t total = 0;
+  for (const Share& share : shares) {
+    graders.push_back({.program = workspace_.Grader(plan.lab),
+                       .rubric = workspace_.Rubric(plan.lab),
+                       .library = compiled.library.get(),
+                       .seed = result_.seed,
+                       .checks = share,
+                       .credit = options_.credit,
+                       .language = std::string(CodeOf(options_.language))});
+    readers.emplace_back(plan.lab);
+    total += share.size();
+  }
   bool announced = false;
-  const GraderEnd end = RunGrader(grader, interrupts_, [&](std::string_view line) {
-    reader.AddLine(line);
-    const std::size_t total = wanted > 0 ? wanted : reader.announced();
-    if (total > 0 && !announced) {
+  const auto on_line = [&](std::size_t grader, std::string_view line) {
+    readers[grader].AddLine(line);
+    if (!std::exchange(announced, true)) {
       progress_.Step(plan.lab + ": " + fmt::format(fmt::runtime(words_.running), total));
-      announced = true;
     }
+    std::size_t done = 0;
+    for (const ResultsReader& reader : readers) done += reader.done();
     progress_.Tick(
-        fmt::format("{}: {} of {} {}", plan.lab, reader.done(), total, reader.running()));
-  });
-  if (end.interrupted_by != 0) {
-    progress_.Clear();
-    DieBy(end.interrupted_by);
+        fmt::format("{}: {} of {} {}", plan.lab, done, total, readers[grader].running()));
+  };
+  const std::vector<GraderEnd> ends = RunGraders(graders, interrupts_, on_line);
+  std::vector<LabResult> parts;
+  for (std::size_t i = 0; i < ends.size(); ++i) {
+    if (ends[i].interrupted_by != 0) {
+      progress_.Clear();
+      DieBy(ends[i].interrupted_by);
+    }
+    Note(readers[i]);
+    parts.push_back(readers[i].Finish(ends[i]));
   }
-  if (reader.isolation() && (!isolation_known_ || reader.isolation()->mode != "full")) {
-    result_.isolation = *reader.isolation();
-    result_.grader_version = reader.grader_version();
-    isolation_known_ = true;
-  }
-  return reader.Finish(end);
+  return PutTogether(plan.rubric, shares, std::move(parts));
 }
 
 void Run::GradeLab(const LabPlan& plan) {

@@ -6,7 +6,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <memory>
+#include <optional>
 
 #include "common/base/error.h"
 #include "common/base/fd.h"
@@ -39,10 +42,10 @@ std::vector<std::string> ArgumentsOf(const GraderPlan& plan) {
   return arguments;
 }
 
-// Owns the running grader. A pidfd cannot mean another process that got its number.
-class Grader {
+// Owns a running process. A pidfd cannot mean another process that got its number.
+class GraderProcess {
  public:
-  Grader(const GraderPlan& plan, int results, int output) {
+  GraderProcess(const GraderPlan& plan, int results, int output) {
     SpawnPlan spawn;
     spawn.argv = ArgumentsOf(plan);
     spawn.environment = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8"};
@@ -59,15 +62,19 @@ class Grader {
       throw SystemError(error, "pidfd_open");
     }
   }
-  ~Grader() {
+  ~GraderProcess() {
     if (pid_ == -1) return;
     Signal(SIGKILL);
     Wait();
   }
-  Grader(const Grader&) = delete;
-  Grader& operator=(const Grader&) = delete;
+  GraderProcess(const GraderProcess&) = delete;
+  GraderProcess& operator=(const GraderProcess&) = delete;
 
   int pidfd() const { return pidfd_.get(); }
+  bool HasEnded() const {
+    pollfd ended = {pidfd_.get(), POLLIN, 0};
+    return poll(&ended, 1, 0) == 1;
+  }
   int Wait() {
     int status = 0;
     while (waitpid(pid_, &status, 0) == -1 && errno == EINTR) {
@@ -96,7 +103,7 @@ class Grader {
 
 // Everything that can be read now; false at the end of the file.
 template <typename Sink>
-bool Drain(int fd, Sink sink) {
+bool ReadAll(int fd, Sink sink) {
   std::array<char, 1 << 16> buffer;
   while (true) {
     const ssize_t size = read(fd, buffer.data(), buffer.size());
@@ -109,7 +116,8 @@ bool Drain(int fd, Sink sink) {
 
 class LineSplitter {
  public:
-  explicit LineSplitter(const std::function<void(std::string_view)>& on_line) : on_line_(on_line) {}
+  explicit LineSplitter(std::function<void(std::string_view)> on_line)
+      : on_line_(std::move(on_line)) {}
 
   void Add(std::string_view chunk) {
     for (const char c : chunk) {
@@ -126,7 +134,7 @@ class LineSplitter {
   }
 
  private:
-  const std::function<void(std::string_view)>& on_line_;
+  std::function<void(std::string_view)> on_line_;
   std::string line_;
 };
 
@@ -135,58 +143,109 @@ Fd NonBlocking(Fd fd) {
   return fd;
 }
 
+// A grader, what it writes, and how long it may say nothing.
+class Grader {
+ public:
+  Grader(const GraderPlan& plan, std::function<void(std::string_view)> on_line)
+      : silence_(plan.silence), lines_(std::move(on_line)) {
+    PipeEnds results = MakePipe();
+    PipeEnds output = MakePipe();
+    process_.emplace(plan, results.write.get(), output.write.get());
+    results_ = NonBlocking(std::move(results.read));
+    output_ = NonBlocking(std::move(output.read));
+  }
+
+  bool running() const { return running_; }
+  Clock::time_point deadline() const { return deadline_; }
+
+  void AppendTo(std::vector<pollfd>& polled) const {
+    polled.push_back({process_->pidfd(), POLLIN, 0});
+    if (results_open_) polled.push_back({results_.get(), POLLIN, 0});
+    if (output_open_) polled.push_back({output_.get(), POLLIN, 0});
+  }
+  // Takes what is there, without waiting; notices the grader's end, and its silence.
+  void Look() {
+    const bool ended = process_->HasEnded();
+    Drain();
+    if (!ended && Clock::now() >= deadline_) end_.was_silent = true;
+    if (ended || end_.was_silent) Finish();
+  }
+  void Interrupt(int signal) {
+    end_.interrupted_by = signal;
+    Finish();
+  }
+  GraderEnd& end() { return end_; }
+
+ private:
+  void Drain() {
+    results_open_ = results_open_ && ReadAll(results_.get(), [&](std::string_view chunk) {
+                      lines_.Add(chunk);
+                      deadline_ = Clock::now() + silence_;
+                    });
+    output_open_ = output_open_ && ReadAll(output_.get(), [&](std::string_view chunk) {
+                     end_.output += chunk;
+                     if (end_.output.size() > kOutputLimit) {
+                       end_.output.erase(0, end_.output.size() - kOutputLimit);
+                     }
+                   });
+  }
+  void Finish() {
+    if (end_.was_silent || end_.interrupted_by != 0) process_->End();
+    end_.status = process_->Wait();
+    // It may have written between the last read and its end. Others that hold the pipes are not
+    // waited for: the pipes do not block.
+    Drain();
+    lines_.Flush();
+    running_ = false;
+  }
+
+  std::chrono::milliseconds silence_;
+  Clock::time_point deadline_ = Clock::now() + silence_;
+  LineSplitter lines_;
+  Fd results_;
+  Fd output_;
+  bool results_open_ = true;
+  bool output_open_ = true;
+  bool running_ = true;
+  GraderEnd end_;
+  std::optional<GraderProcess> process_;
+};
+
+// Until one of them has written or ended, a signal has come, or one has been silent for too long.
+void WaitForAny(const std::vector<std::unique_ptr<Grader>>& graders, const Interrupts& interrupts) {
+  std::vector<pollfd> polled = {{interrupts.fd(), POLLIN, 0}};
+  auto deadline = Clock::time_point::max();
+  for (const auto& grader : graders) {
+    if (!grader->running()) continue;
+    grader->AppendTo(polled);
+    deadline = std::min(deadline, grader->deadline());
+  }
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+  const int count =
+      poll(polled.data(), polled.size(), static_cast<int>(std::max<long long>(left.count(), 0)));
+  if (count == -1 && errno != EINTR) throw SystemError(errno, "poll");
+}
+
 }  // namespace
 
-GraderEnd RunGrader(const GraderPlan& plan, Interrupts& interrupts,
-                    const std::function<void(std::string_view)>& on_line) {
-  PipeEnds results = MakePipe();
-  PipeEnds output = MakePipe();
-  Grader grader(plan, results.write.get(), output.write.get());
-  results.write.Reset();
-  output.write.Reset();
-  const Fd results_end = NonBlocking(std::move(results.read));
-  const Fd output_end = NonBlocking(std::move(output.read));
-
-  GraderEnd end;
-  LineSplitter lines(on_line);
-  bool results_open = true;
-  bool output_open = true;
-  auto deadline = Clock::now() + plan.silence;
-  const auto drain = [&] {
-    results_open = results_open && Drain(results_end.get(), [&](std::string_view chunk) {
-                     lines.Add(chunk);
-                     deadline = Clock::now() + plan.silence;
-                   });
-    output_open = output_open && Drain(output_end.get(), [&](std::string_view chunk) {
-                    end.output += chunk;
-                    if (end.output.size() > kOutputLimit)
-                      end.output.erase(0, end.output.size() - kOutputLimit);
-                  });
-  };
-  while (true) {
-    // poll(2) passes over negative descriptors.
-    pollfd ready[] = {{grader.pidfd(), POLLIN, 0},
-                      {interrupts.fd(), POLLIN, 0},
-                      {results_open ? results_end.get() : -1, POLLIN, 0},
-                      {output_open ? output_end.get() : -1, POLLIN, 0}};
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
-    const int count = poll(ready, 4, static_cast<int>(std::max<long long>(left.count(), 0)));
-    if (count == -1 && errno == EINTR) continue;
-    Check(count, "poll");
-    drain();
-    end.interrupted_by = interrupts.Take();
-    end.was_silent = Clock::now() >= deadline;
-    const bool ended = (ready[0].revents & POLLIN) != 0;
-    if (ended) end.was_silent = false;
-    if (ended || end.interrupted_by != 0 || end.was_silent) break;
+std::vector<GraderEnd> RunGraders(const std::vector<GraderPlan>& plans, Interrupts& interrupts,
+                                  const OnGraderLine& on_line) {
+  std::vector<std::unique_ptr<Grader>> graders;
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    graders.push_back(std::make_unique<Grader>(
+        plans[i], [&on_line, i](std::string_view line) { on_line(i, line); }));
   }
-  if (end.interrupted_by != 0 || end.was_silent) grader.End();
-  end.status = grader.Wait();
-  // It may have written between the last read and its end. Others that hold the pipes are not
-  // waited for: the pipes do not block.
-  drain();
-  lines.Flush();
-  return end;
+  const auto running = [](const auto& grader) { return grader->running(); };
+  while (std::any_of(graders.begin(), graders.end(), running)) {
+    WaitForAny(graders, interrupts);
+    const int signal = interrupts.Take();
+    for (const auto& grader : graders) {
+      if (grader->running()) signal != 0 ? grader->Interrupt(signal) : grader->Look();
+    }
+  }
+  std::vector<GraderEnd> ends;
+  for (const auto& grader : graders) ends.push_back(std::move(grader->end()));
+  return ends;
 }
 
 std::string DescribeEnd(const GraderEnd& end) {

@@ -1,15 +1,17 @@
-// Runs a lab's grader and hands on what it writes, line by line.
+// Runs graders side by side and hands on what they write, line by line.
 //
 //   GraderPlan plan{.program = grader, .rubric = rubric, .library = compiled.library.get()};
-//   const GraderEnd end = RunGrader(plan, interrupts, [](std::string_view line) { ... });
+//   const std::vector<GraderEnd> ends = RunGraders(
+//       {plan}, interrupts, [](std::size_t grader, std::string_view line) { ... });
 //
-// The grader gets a clean environment, /dev/null as input, one descriptor for results and one for
+// Each grader gets a clean environment, /dev/null as input, one descriptor for results and one for
 // the submission, and no other. See common/grading/grader.h for what it writes.
 
 #ifndef IPCLAB_COMMON_CLI_GRADER_PROCESS_H_
 #define IPCLAB_COMMON_CLI_GRADER_PROCESS_H_
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -39,10 +41,13 @@ struct GraderEnd {
   std::string output;       // Its standard output and error: the last part, for debugging.
 };
 
-// Calls `on_line` for every whole line of results, and for a last one that lacks its end. Throws
-// GraderError if the grader cannot be started. No grader survives it.
-GraderEnd RunGrader(const GraderPlan& plan, Interrupts& interrupts,
-                    const std::function<void(std::string_view)>& on_line);
+// A whole line of results, or a last one that lacks its end, of the grader with this plan's number.
+using OnGraderLine = std::function<void(std::size_t grader, std::string_view line)>;
+
+// The ends are in the order of the plans. Throws GraderError if a grader cannot be started. No
+// grader survives it.
+std::vector<GraderEnd> RunGraders(const std::vector<GraderPlan>& plans, Interrupts& interrupts,
+                                  const OnGraderLine& on_line);
 
 // "exited with status 1", "was killed by SIGSEGV".
 std::string DescribeEnd(const GraderEnd& end);

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #include "common/base/error.h"
 #include "common/base/text.h"
@@ -79,6 +80,9 @@ void DeclareGrade(CLI::App& grade, Arguments& arguments) {
                      "refuse to grade without full isolation (the default if CI is set)");
   grade.add_flag("--practice", arguments.practice, "grade without full isolation too")
       ->excludes(credit);
+  grade.add_option("--jobs", options.jobs, "check so many exercises at a time (two per processor)")
+      ->type_name("N")
+      ->check(CLI::Validator(CLI::PositiveNumber).description(""));
   grade.add_option("--fail-under", options.fail_under, "exit with 1 below this percentage")
       ->type_name("PERCENT")
       ->check(CLI::Range(0.0, 100.0).description(""));
@@ -93,6 +97,8 @@ int RunGrade(Arguments& arguments) {
   Interrupts interrupts;
   GradeOptions& options = arguments.grade;
   SortOutLabs(options);
+  // A check waits about as long as it computes.
+  if (options.jobs == 0) options.jobs = 2 * std::max(std::thread::hardware_concurrency(), 1u);
   options.json = arguments.format == "json";
   options.credit = options.credit || (RunsUnderCi() && !arguments.practice);
   options.language =

@@ -7,6 +7,7 @@
 #ifndef IPCLAB_COMMON_CLI_PLAN_H_
 #define IPCLAB_COMMON_CLI_PLAN_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -29,6 +30,7 @@ struct GradeOptions {
   std::optional<std::uint64_t> seed;
   bool credit = false;
   std::optional<double> fail_under;  // Percent.
+  std::size_t jobs = 0;              // Graders of one lab that run side by side; 0: not said.
   Language language = Language::kEnglish;
 };
 

@@ -20,7 +20,6 @@ void ResultsReader::Read(const nlohmann::json& line) {
     isolation_ = line.at("isolation").get<Isolation>();
     grader_version_ = line.at("grader_version");
     result_.exercises = line.at("exercises").get<std::vector<ExerciseResult>>();
-    announced_ = line.at("checks").size();
   } else if (type == "start") {
     running_ = line.at("id");
   } else if (type == "check") {

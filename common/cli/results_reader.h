@@ -29,7 +29,6 @@ class ResultsReader {
   // For showing how far it is.
   const std::string& running() const { return running_; }
   std::size_t done() const { return result_.checks.size(); }
-  std::size_t announced() const { return announced_; }
 
   const std::optional<Isolation>& isolation() const { return isolation_; }
   const std::string& grader_version() const { return grader_version_; }
@@ -46,7 +45,6 @@ class ResultsReader {
   std::optional<Isolation> isolation_;
   std::string grader_version_;
   std::string running_;
-  std::size_t announced_ = 0;
   bool ended_ = false;
   std::string error_;    // The grader's own words.
   std::string garbage_;  // The first line that could not be read.

@@ -31,6 +31,7 @@ start() {
 }
 
 check() { # ID STATUS POINTS OBSERVED
+  case ,${checks-A.One,A.Two}, in *,$1,*) ;; *) return ;; esac
   line '{"type":"start","id":"'"$1"'"}'
   line '{"type":"check","id":"'"$1"'","exercise":"'"$lab"'.1","title":"Check '"$1"'",
     "status":"'"$2"'","points":'"$3"',"max_points":5,"verdict":"'"$2"'","expected":"",
@@ -46,12 +47,8 @@ half)
   start
   magic=$(head -c 4 "$submission" | tail -c 3)
   [ -r "$rubric" ] || exit 1
-  case ${checks-A.One,A.Two} in *A.One*) check A.One passed 5 "" ;; esac
-  case ${checks-A.One,A.Two} in
-  *A.Two*)
-    check A.Two failed 0 "$magic seed=$seed mode=$mode lang=$lang env=$(env | sort | tr '\n' ' ')"
-    ;;
-  esac
+  check A.One passed 5 ""
+  check A.Two failed 0 "$magic seed=$seed mode=$mode lang=$lang env=$(env | sort | tr '\n' ' ')"
   end 5 10
   ;;
 full)
