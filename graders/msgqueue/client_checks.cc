@@ -8,30 +8,13 @@
 namespace ipclab {
 namespace {
 
-using msgqueue::client_call;
 using msgqueue::client_stop_server;
 using msgqueue::kOpStop;
 using msgqueue::Req;
-using msgqueue::server_run;
 
 EXERCISE(Client);
 
 // ---- Helpers ------------------------------------------------------------------------------------
-
-constexpr int kNoLimit = -1;
-// Enough on any machine, and short enough to come to its end where nothing happens.
-constexpr int kPlenty = 5000;
-constexpr std::size_t kBehind = 16;
-
-// Calls with a buffer of `cap` bytes inside a larger one, and reports what came as `key`.
-int CallServer(int qid, const std::string& text, const std::string& key, int timeout_ms = kNoLimit,
-               std::size_t cap = 240, std::uint32_t op = 5) {
-  std::string buffer(cap + kBehind, '#');
-  const int result = STUDENT(client_call)(qid, op, text.c_str(), buffer.data(), cap, timeout_ms);
-  Report(key, buffer.substr(0, std::min(buffer.find('\0'), cap)));
-  Report(key + "_behind", buffer.substr(cap));
-  return result;
-}
 
 HELPER(CallsOnce) {
   const int qid = MeetingQueue(args);
@@ -43,6 +26,7 @@ HELPER(CallsOnce) {
 // A server by hand that answers its clients in the reverse order.
 HELPER(AnswersTheLastOneFirst) {
   const int qid = MeetingQueue(args);
+  Gate();
   const auto one = AwaitRaw(qid, kRequestType);
   const auto two = AwaitRaw(qid, kRequestType);
   ReportRaw("request1", one);
@@ -166,66 +150,6 @@ HELPER(RemovesOrEmpties) {
   return 0;
 }
 
-// ---- With the submission's server
-
-int Answer(const Req* req, char* reply, std::size_t cap, void* arg) {
-  Gate();
-  const std::string answer = *static_cast<std::string*>(arg) + TextOf(*req);
-  reply[answer.copy(reply, cap - 1)] = '\0';
-  return 0;
-}
-
-HELPER(ServesClients) {
-  const int qid = MeetingQueue(args);
-  const Action handler(SIGUSR1, DoNothing);
-  std::string greeting = args.Bytes("greeting");
-  STUDENT(server_run)(qid, &Answer, &greeting, 0);
-  return 0;
-}
-
-HELPER(CallsAsTwenty) {
-  const int qid = MeetingQueue(args);
-  SetCapacity(qid, 8 * sizeof(Req));
-  const std::string greeting = args.Bytes("greeting");
-  // Twenty processes: they are no helpers, so that nobody counts their calls.
-  const Imported<decltype(client_call)> call("client_call");
-  constexpr int kClients = 20;
-  constexpr int kCalls = 5;
-  for (int client = 0; client < kClients; ++client) {
-    if (Check(fork(), "fork") != 0) continue;
-    int wrong = 0;
-    for (int n = 0; n < kCalls; ++n) {
-      const std::string text = std::to_string(client) + "/" + std::to_string(n);
-      char reply[240] = "";
-      if (call(qid, 9, text.c_str(), reply, sizeof reply, kNoLimit) != 0) ++wrong;
-      if (reply != greeting + text) ++wrong;
-    }
-    _exit(wrong);
-  }
-  int good = 0;
-  for (int status = 0; waitpid(-1, &status, 0) > 0;) {
-    if (status == 0) ++good;
-  }
-  Report("good", good);
-  STUDENT(client_stop_server)(qid);
-  return 0;
-}
-
-HELPER(CallsTwiceWithHandler) {
-  const int qid = MeetingQueue(args);
-  struct sigaction restarting {};
-  restarting.sa_handler = DoNothing;
-  restarting.sa_flags = SA_RESTART;
-  struct sigaction former {};
-  Check(sigaction(SIGUSR1, &restarting, &former), "sigaction");
-  CallServer(qid, "one", "reply1", static_cast<int>(args.Int("timeout")));
-  Gate();
-  CallServer(qid, "two", "reply2", static_cast<int>(args.Int("timeout")));
-  STUDENT(client_stop_server)(qid);
-  Check(sigaction(SIGUSR1, &former, nullptr), "sigaction");
-  return 0;
-}
-
 // ---- Checks -------------------------------------------------------------------------------------
 
 MATCHER_P2(IsRequestOf, pid, text,
@@ -242,14 +166,20 @@ MATCHER_P2(IsRequestOf, pid, text,
 }
 
 TEST_F(Client, GetsItsOwnReply) {
-  Sandbox box;
+  Sandbox box(kWithGates);
   const std::int64_t key = RandomKey();
   const std::string greeting = RandomWord(9);
   const std::string text1 = RandomWord(10), text2 = RandomWord(225);
 
+  // Both requests lie in the queue, as replies will, before anybody takes one.
   Helper server = box.Start("AnswersTheLastOneFirst", {{"key", key}, {"greeting", greeting}});
+  const int gate = HoldAtGateOf(box, server);
   Helper one = box.Start("CallsOnce", {{"key", key}, {"text", text1}});
   Helper two = box.Start("CallsOnce", {{"key", key}, {"text", text2}, {"timeout", kPlenty}});
+  for (Helper* const client : {&one, &two}) {
+    ASSERT_TRUE(client->WaitUntilBlockedIn(kAnyWait)) << "for its reply. " << box.failure();
+  }
+  box.Release(gate);
 
   EXPECT_THAT(OutcomeOf(one), ComesToItsEnd());
   EXPECT_THAT(OutcomeOf(two), ComesToItsEnd());
@@ -293,10 +223,13 @@ TEST_F(Client, ThrowsAwayLateReplies) {
 }
 
 TEST_F(Client, LeavesNothingForItWhenItTimesOut) {
-  for (const int full : {0, 1}) {
-    const char* const when = full != 0 ? "the queue has no room for the request" : "nobody answers";
-    Sandbox box;
-    Helper client = box.Start("CallsInVain", {{"key", RandomKey()}, {"full", full}});
+  Sandbox box;
+  // Their times run side by side.
+  Helper clients[] = {box.Start("CallsInVain", {{"key", RandomKey()}, {"full", 0}}),
+                      box.Start("CallsInVain", {{"key", RandomKey()}, {"full", 1}})};
+  for (Helper& client : clients) {
+    const char* const when =
+        &client == clients ? "nobody answers" : "the queue has no room for the request";
     EXPECT_THAT(OutcomeOf(client), ComesToItsEnd()) << when;
     EXPECT_THAT(client.call(), FailedWith(ETIMEDOUT)) << when;
     EXPECT_TRUE(client.Reported("too_early") == 0) << "it gave up before its time was over";
@@ -373,50 +306,6 @@ TEST_F(Client, StopsTheServerWhenThereIsRoom) {
   const auto req = ReadRequest(other.ReportedBytes("request"));
   ASSERT_TRUE(req) << "what came is no Req";
   EXPECT_TRUE(req->op == kOpStop && req->client >= 1) << "what came is no request kOpStop";
-}
-
-TEST_F(Client, GoesOnWhenASignalComes) {
-  Sandbox box(kWithGates);
-  for (const int timeout : {kNoLimit, kPlenty}) {
-    const std::int64_t key = RandomKey();
-    const std::string greeting = RandomWord(9);
-
-    Helper server = box.Start("ServesClients", {{"key", key}, {"greeting", greeting}});
-    Helper client = box.Start("CallsTwiceWithHandler", {{"key", key}, {"timeout", timeout}});
-    const int answering = HoldInHandler(box, server);
-    const int between_calls = HoldAtGateOf(box, client);
-    ASSERT_TRUE(IsReached(box, answering)) << "no request has come to the handler";
-    ASSERT_TRUE(client.WaitUntilBlockedIn(kAnyWait)) << box.failure();
-    ASSERT_TRUE(Interrupt(box, client, SIGUSR1));
-    box.Release(answering);
-    ASSERT_TRUE(IsReached(box, between_calls));
-    ASSERT_TRUE(server.WaitUntilBlockedIn(kAnyWait)) << box.failure();
-    ASSERT_TRUE(Interrupt(box, server, SIGUSR1));
-    box.Release(between_calls);
-
-    EXPECT_THAT(OutcomeOf(client), ComesToItsEnd());
-    EXPECT_THAT(client.call(0), Returned(0)) << "a signal with a handler came during the call";
-    EXPECT_THAT(client.ReportedBytes("reply1"), IsText(greeting + "one"));
-    EXPECT_THAT(client.ReportedBytes("reply2"), IsText(greeting + "two"));
-    EXPECT_THAT(OutcomeOf(server), ComesToItsEnd());
-    EXPECT_THAT(server.call(), Returned(2)) << "a signal with a handler came to the server";
-  }
-}
-
-TEST_F(Client, GetsAnswersAmongTwenty) {
-  Sandbox box;
-  const std::int64_t key = RandomKey();
-  const std::string greeting = RandomWord(9);
-
-  Helper clients = box.Start("CallsAsTwenty", {{"key", key}, {"greeting", greeting}});
-  Helper server = box.Start("ServesClients", {{"key", key}, {"greeting", greeting}});
-
-  EXPECT_THAT(OutcomeOf(clients), ComesToItsEnd());
-  EXPECT_TRUE(clients.Reported("good") == 20)
-      << clients.Reported("good") << " of 20 clients got their five answers";
-  EXPECT_THAT(OutcomeOf(server), ComesToItsEnd());
-  EXPECT_THAT(server.call(), Returned(100));
-  EXPECT_THAT(SysvLeft(box), NothingLeftBehind());
 }
 
 }  // namespace

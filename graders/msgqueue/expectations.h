@@ -17,7 +17,9 @@
 #include <sys/syscall.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <map>
 #include <optional>
 #include <random>
 #include <string>
@@ -28,11 +30,11 @@
 #include "common/grading/outcomes.h"
 #include "common/grading/steering.h"
 #include "common/observe/blocked.h"
+#include "common/observe/proc.h"
 
 namespace ipclab {
 
-// ---- On both sides
-// -------------------------------------------------------------------------------
+// ---- On both sides ------------------------------------------------------------------------------
 
 // Bytes that whoever knows the seed can make and compare, so that much need not be handed over.
 inline std::string BytesOf(std::int64_t seed, std::size_t size) {
@@ -46,8 +48,7 @@ inline std::string BytesOf(std::int64_t seed, std::size_t size) {
   return bytes;
 }
 
-// ---- In the box
-// ----------------------------------------------------------------------------------
+// ---- In the box ---------------------------------------------------------------------------------
 
 // A queue of the helper's own, for as long as this lives.
 class OwnQueue {
@@ -110,8 +111,7 @@ inline void SetCapacity(int qid, unsigned long bytes) {
   Check(msgctl(qid, IPC_SET, &status), "msgctl(IPC_SET)");
 }
 
-// ---- In the grader
-// -------------------------------------------------------------------------------
+// ---- In the grader ------------------------------------------------------------------------------
 
 // A key that nobody can know beforehand: any number but IPC_PRIVATE.
 inline std::int64_t RandomKey(bool negative = false) {
@@ -180,6 +180,11 @@ inline void RemoveQueue(Sandbox& box, int qid) {
   EXPECT_THAT(box.Start("RemovesAQueue", {{"qid", qid}}).Wait(), Exited(0));
 }
 
+// Where a process may sleep that looks again from time to time, or that others wake.
+inline const std::vector<Family> kAnyWait = {Family::kMessages,   Family::kSleep,  Family::kPoll,
+                                             Family::kSignalWait, Family::kRead,   Family::kWait,
+                                             Family::kFutex,      Family::kRestart};
+
 // Serves the box until the helper sleeps in a call of msgsnd(2)'s family, which the box watches.
 // Says no if it returns, or looks again and again instead.
 [[nodiscard]] inline testing::AssertionResult SleepsInQueueCall(Sandbox& box, const Helper& helper,
@@ -209,21 +214,69 @@ inline void RemoveQueue(Sandbox& box, int qid) {
          << "it did not sleep " << for_what << ": " << DescribeCall(helper.call());
 }
 
-// Serves the box until the helper has ended; says no if it makes more than `most` calls of msgsnd's
-// family, which the box watches.
-[[nodiscard]] inline testing::AssertionResult EndsAfterFewCalls(Sandbox& box, const Helper& helper,
-                                                                std::ptrdiff_t most) {
-  const auto calls = [&] {
-    return std::count_if(box.events().begin(), box.events().end(), [&](const Event& event) {
-      return event.pid == helper.pid() && event.family == Family::kMessages &&
-             !event.function.empty();
+// Serves the box until the helper, which the contract lets look again and again, waits for a
+// message: it sleeps in msgrcv(2), or has looked in vain. The box watches Family::kMessages.
+[[nodiscard]] inline testing::AssertionResult WaitsForAMessage(Sandbox& box, const Helper& helper) {
+  std::size_t next = 0;
+  const auto has_looked = [&] {
+    for (; next < box.events().size(); ++next) {
+      const Event& event = box.events()[next];
+      if (event.pid == helper.pid() && event.number == SYS_msgrcv && event.FailedWith(ENOMSG)) {
+        return true;
+      }
+    }
+    return std::ranges::any_of(SampleTasks({helper.pid()}), [](const TaskSample& task) {
+      return task.blocked && task.status.state == 'S' && task.blocked->call == SYS_msgrcv;
     });
   };
-  const auto settled = [&] { return !helper.process().alive || calls() > most; };
+  const testing::AssertionResult result =
+      Comes(box, [&] { return has_looked() || !helper.process().alive; });
+  if (!result || helper.process().alive) return result;
+  return testing::AssertionFailure() << "it did not wait: " << DescribeCall(helper.call());
+}
+
+// Serves the box until the helper has ended; says no if it makes the same call of msgsnd's family,
+// which the box watches, more than `most` times. Who gets on asks for something else each time.
+[[nodiscard]] inline testing::AssertionResult EndsWithoutRepeating(Sandbox& box,
+                                                                   const Helper& helper, int most) {
+  // Where the message lies does not matter, so the second argument of msgsnd and msgrcv is left
+  // out.
+  std::map<std::array<std::uint64_t, 4>, int> times;
+  std::size_t next = 0;
+  int worst = 0;
+  const auto settled = [&] {
+    for (; next < box.events().size(); ++next) {
+      const Event& event = box.events()[next];
+      if (event.pid != helper.pid() || event.family != Family::kMessages) continue;
+      if (event.function.empty()) continue;
+      const bool moves = event.number == SYS_msgsnd || event.number == SYS_msgrcv;
+      worst = std::max(worst, ++times[{static_cast<std::uint64_t>(event.number), event.args[0],
+                                       event.args[moves ? 2 : 1], moves ? event.args[3] : 0}]);
+    }
+    return !helper.process().alive || worst > most;
+  };
   const testing::AssertionResult result = Comes(box, settled);
-  if (!result || !helper.process().alive) return result;
+  if (!result || worst <= most) return result;
   return testing::AssertionFailure()
-         << "it makes more than " << most << " calls, again and again the same";
+         << "it makes the same call more than " << most << " times, and gets no further";
+}
+
+// Sends a signal to the helper, and serves the box until it has broken off the call that the helper
+// sleeps in, or waits because the helper blocks it for as long as the call lasts.
+[[nodiscard]] inline testing::AssertionResult IsDisturbed(Sandbox& box, Helper helper, int signal) {
+  const auto arrived = [&] {
+    return std::ranges::count_if(box.events(), [&](const Event& event) {
+      return event.kind == Event::Kind::kSignal && event.pid == helper.pid() &&
+             event.status == signal;
+    });
+  };
+  const auto is_blocked = [&] {
+    const auto status = ReadStatus(helper.pid());
+    return status && status->signals.pending.Has(signal) && status->signals.blocked.Has(signal);
+  };
+  const auto before = arrived();
+  helper.Signal(signal);
+  return Comes(box, [&] { return arrived() > before || is_blocked(); });
 }
 
 // The longest row of vain looks into a queue (ENOMSG, EAGAIN) with no sleep between them. The box

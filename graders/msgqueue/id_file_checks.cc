@@ -170,17 +170,17 @@ TEST_F(IdFile, LeavesNoQueueWithoutItsFile) {
                            {"nothing can be written", kIdFile, Family::kWrite, ENOSPC},
                            {"there is no such directory", "no/way", Family::kNone, ENOENT},
                            {"a directory has this name", "taken", Family::kNone, 0}};
+  Sandbox box({.watch = {Family::kOpen, Family::kWrite}});
   for (const Row& row : kRows) {
-    Sandbox box({.watch = {Family::kOpen, Family::kWrite}});
+    const std::string before = RandomWord(20);
+    Helper caller = box.Start("MakesAPrivateQueueIn", {{"before", before}, {"path", row.path}});
     if (row.family != Family::kNone) {
-      const auto where = [family = row.family](const Event& event) {
+      const auto where = [family = row.family, pid = caller.pid()](const Event& event) {
         const bool opens = event.number != SYS_unlink && event.number != SYS_unlinkat;
-        return !event.function.empty() && (family != Family::kOpen || opens);
+        return event.pid == pid && !event.function.empty() && (family != Family::kOpen || opens);
       };
       box.AddRule({.family = row.family, .nth = 0, .where = where, .answer = -row.error});
     }
-    const std::string before = RandomWord(20);
-    Helper caller = box.Start("MakesAPrivateQueueIn", {{"before", before}, {"path", row.path}});
 
     EXPECT_THAT(OutcomeOf(caller), ComesToItsEnd()) << row.what;
     if (row.error != 0) {

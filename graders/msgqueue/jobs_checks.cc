@@ -269,7 +269,7 @@ TEST_F(Jobs, SleepsUntilThereIsAGoodEnoughJob) {
     ASSERT_TRUE(SleepsInQueueCall(box, worker, "for a job"));
     Put(box, qid, prio + 1, "worse");
     ASSERT_TRUE(SleepsInQueueCall(box, worker, "when a worse job came"));
-    ASSERT_TRUE(Interrupt(box, worker, SIGUSR1));
+    ASSERT_TRUE(IsDisturbed(box, worker, SIGUSR1));
     ASSERT_TRUE(SleepsInQueueCall(box, worker, "any more after a signal"));
     Put(box, qid, prio, "good");
     EXPECT_THAT(OutcomeOf(worker), Succeeds());
@@ -285,7 +285,7 @@ TEST_F(Jobs, SleepsUntilThereIsRoomForTheJob) {
 
   Helper putter = box.Start("PutsOneJob", {{"qid", qid}, {"prio", 7}, {"job", RandomWord(60)}});
   ASSERT_TRUE(SleepsInQueueCall(box, putter, "for room"));
-  ASSERT_TRUE(Interrupt(box, putter, SIGUSR1));
+  ASSERT_TRUE(IsDisturbed(box, putter, SIGUSR1));
   ASSERT_TRUE(SleepsInQueueCall(box, putter, "any more after a signal"));
   EXPECT_THAT(box.Start("TakesAMessage", {{"qid", qid}, {"type", 100}}).Wait(), Exited(0));
 
@@ -341,7 +341,7 @@ TEST_F(Jobs, LeavesAJobThatDoesNotFit) {
 
   Helper worker = box.Start("TakesTooLittle", {{"job", job}});
 
-  ASSERT_TRUE(EndsAfterFewCalls(box, worker, 300)) << "the job is one byte longer than `cap`";
+  ASSERT_TRUE(EndsWithoutRepeating(box, worker, 300)) << "the job is one byte longer than `cap`";
   EXPECT_THAT(OutcomeOf(worker), ComesToItsEnd());
   EXPECT_THAT(worker.call(0), FailedWith(E2BIG)) << "the job is one byte longer than `cap`";
   EXPECT_THAT(worker.call(1), FailedWith(E2BIG)) << "the job is one byte longer than `cap`";

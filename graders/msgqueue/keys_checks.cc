@@ -211,8 +211,7 @@ TEST_F(Keys, BeginsAgainWhenTheQueueVanishes) {
   }
 }
 
-// ---- Errors
-// ---------------------------------------------------------------------------------------
+// ---- Errors -------------------------------------------------------------------------------------
 
 HELPER(RemovesOne) {
   const OwnQueue mine;
@@ -254,12 +253,13 @@ HELPER(MeetsErrorsOfMsgget) {
 }
 
 TEST_F(Keys, PassesOnTheErrorsOfMsgget) {
+  Sandbox box({.watch = {Family::kMessages}});
   for (const int error : {ENOSPC, ENOMEM}) {
-    Sandbox box({.watch = {Family::kMessages}});
     Helper caller = box.Start("MeetsErrorsOfMsgget", {{"key", RandomKey()}});
     FailCall(box, caller, SYS_msgget, error, 0);
 
-    ASSERT_TRUE(EndsAfterFewCalls(box, caller, 20)) << "msgget() fails with " << ErrnoName(error);
+    ASSERT_TRUE(EndsWithoutRepeating(box, caller, 20))
+        << "msgget() fails with " << ErrnoName(error);
     EXPECT_THAT(OutcomeOf(caller), ComesToItsEnd());
     for (std::size_t nth = 0; nth < 4; ++nth) {
       EXPECT_THAT(caller.call(nth), FailedWith(error)) << "msgget() fails";

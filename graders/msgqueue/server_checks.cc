@@ -253,10 +253,10 @@ testing::AssertionResult LooksAgain(Sandbox& box, const Helper& server) {
 }
 
 TEST_F(Server, DropsRepliesForTheDead) {
+  Sandbox box(kWithGates);
   for (const bool kept : {false, true}) {
     const char* const when = kept ? "a client died while its reply waited for room"
                                   : "a client died while its request was being handled";
-    Sandbox box(kWithGates);
     const Scene scene;
     nlohmann::json args = scene.Args();
     args["kept"] = kept ? 1 : 0;

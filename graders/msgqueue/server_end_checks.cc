@@ -57,15 +57,13 @@ TEST_F(ServerEnd, EndsOnSigterm) {
     EXPECT_THAT(SysvLeft(box), NothingLeftBehind()) << when;
     EXPECT_THAT(LeftBehind(box, server.call()), NothingLeftBehind()) << when;
   };
-  const Scene scene;
-  {
-    Sandbox box;
-    Helper server = scene.Server(box);
-    ASSERT_TRUE(server.WaitUntilBlockedIn(kAnyWait)) << box.failure();
-    server.Signal(SIGTERM);
-    ends_well(box, server, 0, "SIGTERM came while it waited for requests");
-  }
   Sandbox box(kWithGates);
+  const Scene idle, scene;
+  Helper waiting = idle.Server(box);
+  ASSERT_TRUE(waiting.WaitUntilBlockedIn(kAnyWait)) << box.failure();
+  waiting.Signal(SIGTERM);
+  ends_well(box, waiting, 0, "SIGTERM came while it waited for requests");
+
   box.Start("AsksAndIsGone", {{"key", scene.key}, {"count", 3}});
   Helper server = scene.Server(box);
   const int handling = HoldInHandler(box, server);
@@ -140,20 +138,15 @@ TEST_F(ServerEnd, RemovesTheQueueHoweverItEnds) {
   const Row rows[] = {{"a request kOpStop came", {{"count", 2}, {"stop", 1}, {"more", 1}}, 0, 0, 2},
                       {"it had handed on as many requests as it should", {{"count", 3}}, 2, 0, 2},
                       {"msgrcv() failed with EACCES", {{"count", 1}}, 0, EACCES, -1}};
+  Sandbox box({.watch = {Family::kMessages}});
   for (const Row& row : rows) {
-    Sandbox box({.watch = {Family::kMessages}});
     const Scene scene;
     nlohmann::json args = row.client;
     args.update(scene.Args());
     Helper client = box.Start("AsksAndIsGone", args);
     EXPECT_THAT(OutcomeOf(client), ComesToItsEnd());
     Helper server = scene.Server(box, row.most);
-    const auto receives = [](const Event& event) {
-      return event.number == SYS_msgrcv && event.function == "server_run";
-    };
-    if (row.fails != 0) {
-      box.AddRule({.family = Family::kMessages, .nth = 0, .where = receives, .answer = -row.fails});
-    }
+    if (row.fails != 0) FailCall(box, server, SYS_msgrcv, row.fails, 0);
     EXPECT_THAT(OutcomeOf(server), ComesToItsEnd()) << row.what;
     EXPECT_THAT(server.call(), Returned(row.returns)) << row.what;
     if (row.fails != 0) {
@@ -165,10 +158,10 @@ TEST_F(ServerEnd, RemovesTheQueueHoweverItEnds) {
 }
 
 TEST_F(ServerEnd, NoticesThatItsQueueIsRemoved) {
+  Sandbox box(kWithGates);
   for (const bool waiting : {true, false}) {
     const char* const when = waiting ? "the queue was removed while the server waited"
                                      : "the queue was removed while a request was being handled";
-    Sandbox box(kWithGates);
     const Scene scene;
     Helper other = box.Start("RemovesTheMeetingQueue", {{"key", scene.key}});
     const int gate = HoldAtGateOf(box, other);

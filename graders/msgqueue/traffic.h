@@ -27,16 +27,13 @@
 
 namespace ipclab {
 
+using msgqueue::client_call;
+
 constexpr long kRequestType = 1;
 // Of messages that are nobody's here.
 constexpr long kForeignType = 5'000'000'000;
 // What a handler of the checks leaves without an answer.
 constexpr std::uint32_t kOpSilent = 77;
-
-// Where a process may sleep that looks again from time to time, or that others wake.
-inline const std::vector<Family> kAnyWait = {Family::kMessages,   Family::kSleep,  Family::kPoll,
-                                             Family::kSignalWait, Family::kRead,   Family::kWait,
-                                             Family::kFutex,      Family::kRestart};
 
 // ---- Messages, in the box and in the grader -----------------------------------------------------
 
@@ -103,6 +100,21 @@ inline void FillUp(int qid) {
 
 inline void StopServerRaw(int qid) {
   SendRaw(qid, kRequestType, RequestBytes(getpid(), 0xffffffff, msgqueue::kOpStop, ""));
+}
+
+constexpr int kNoLimit = -1;
+// Enough on any machine, and short enough to come to its end where nothing happens.
+constexpr int kPlenty = 5000;
+constexpr std::size_t kBehind = 16;
+
+// Calls with a buffer of `cap` bytes inside a larger one, and reports what came as `key`.
+inline int CallServer(int qid, const std::string& text, const std::string& key,
+                      int timeout_ms = kNoLimit, std::size_t cap = 240, std::uint32_t op = 5) {
+  std::string buffer(cap + kBehind, '#');
+  const int result = STUDENT(client_call)(qid, op, text.c_str(), buffer.data(), cap, timeout_ms);
+  Report(key, buffer.substr(0, std::min(buffer.find('\0'), cap)));
+  Report(key + "_behind", buffer.substr(cap));
+  return result;
 }
 
 // A child of the helper's own that dies when it is told to, and is collected.

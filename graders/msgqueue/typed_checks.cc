@@ -164,7 +164,7 @@ TEST_F(Typed, SleepsUntilItsMessageComes) {
 
   Helper receiver = box.Start("Receives", {{"qid", qid}, {"want", 5}});
   ASSERT_TRUE(SleepsInQueueCall(box, receiver, "for a message"));
-  ASSERT_TRUE(Interrupt(box, receiver, SIGUSR1));
+  ASSERT_TRUE(IsDisturbed(box, receiver, SIGUSR1));
   ASSERT_TRUE(SleepsInQueueCall(box, receiver, "any more after a signal"));
   Put(box, qid, 6, "of another type");
   ASSERT_TRUE(SleepsInQueueCall(box, receiver, "when a message of another type came"));
@@ -182,7 +182,7 @@ TEST_F(Typed, SleepsUntilThereIsRoom) {
 
   Helper sender = box.Start("Sends", {{"qid", qid}, {"type", 2}, {"data", Binary(data)}});
   ASSERT_TRUE(SleepsInQueueCall(box, sender, "for room"));
-  ASSERT_TRUE(Interrupt(box, sender, SIGUSR1));
+  ASSERT_TRUE(IsDisturbed(box, sender, SIGUSR1));
   ASSERT_TRUE(SleepsInQueueCall(box, sender, "any more after a signal"));
   Helper taker = box.Start("TakesAMessage", {{"qid", qid}, {"type", 1}});
   EXPECT_THAT(taker.Wait(), Exited(0));
@@ -306,7 +306,7 @@ TEST_F(Typed, LeavesATooLongMessageWhereItIs) {
 
   Helper caller = box.Start("ReceivesTooLittle", {{"data", Binary(data)}});
 
-  ASSERT_TRUE(EndsAfterFewCalls(box, caller, 30)) << "the message is longer than `cap`";
+  ASSERT_TRUE(EndsWithoutRepeating(box, caller, 30)) << "the message is longer than `cap`";
   EXPECT_THAT(OutcomeOf(caller), ComesToItsEnd());
   EXPECT_THAT(caller.call(0), FailedWith(E2BIG)) << "the message is one byte longer than `cap`";
   EXPECT_THAT(caller.call(1), FailedWith(E2BIG)) << "`cap` is 0, the message is longer";

@@ -24,7 +24,6 @@ using msgqueue::q_send_until;
 
 // ---- In the box ---------------------------------------------------------------------------------
 
-constexpr int kNoLimit = -1;
 constexpr int kLong = 5000;
 constexpr std::int64_t kUnchanged = 99;
 

@@ -1,5 +1,7 @@
 // Exercise msgqueue.6: what ends a wait.
 
+#include <linux/futex.h>
+
 #include <chrono>
 #include <memory>
 
@@ -165,12 +167,17 @@ TEST_F(Until, SendsWhenThereIsRoom) {
   }
 }
 
-// Signals break off three sleeps of four in the student's functions. Says how many.
-std::shared_ptr<int> BreakOffSleeps(Sandbox& box, int most) {
+// Signals break off three of four sleeps of the helper in the student's functions. Says how many.
+std::shared_ptr<int> BreakOffSleeps(Sandbox& box, const Helper& helper, int most) {
   const auto sleeps = std::make_shared<int>(0);
   const auto broken = std::make_shared<int>(0);
-  const auto breaks = [=](const Event& event) {
-    if (event.function.empty() || ++*sleeps % 4 == 0 || *broken == most) return false;
+  const auto is_no_sleep = [](const Event& event) {
+    const auto operation = event.args[1] & FUTEX_CMD_MASK;
+    return event.number == SYS_futex && operation != FUTEX_WAIT && operation != FUTEX_WAIT_BITSET;
+  };
+  const auto breaks = [=, pid = helper.pid()](const Event& event) {
+    if (event.pid != pid || event.function.empty() || is_no_sleep(event)) return false;
+    if (++*sleeps % 4 == 0 || *broken == most) return false;
     ++*broken;
     return true;
   };
@@ -183,11 +190,11 @@ std::shared_ptr<int> BreakOffSleeps(Sandbox& box, int most) {
 TEST_F(Until, EndsWhenItsTimeIsOver) {
   // Who sleeps for 1 ms at least sleeps no more than 20 times, and is broken off 60 times then.
   constexpr int kMost = 200;
+  Sandbox box({.watch = {Family::kPoll, Family::kSignalWait, Family::kFutex}});
   for (const int send : {0, 1}) {
     const char* const what = send != 0 ? "the queue was full" : "no message came";
-    Sandbox box({.watch = {Family::kPoll, Family::kSignalWait, Family::kFutex}});
-    const auto broken = BreakOffSleeps(box, kMost);
     Helper caller = box.Start("HasTwentyMilliseconds", {{"send", send}});
+    const auto broken = BreakOffSleeps(box, caller, kMost);
     EXPECT_THAT(OutcomeOf(caller), ComesToItsEnd()) << what;
     EXPECT_THAT(caller.call(), FailedWith(ETIMEDOUT)) << what;
     EXPECT_THAT(WhyOf(caller), Says(End::kTimeout)) << what;

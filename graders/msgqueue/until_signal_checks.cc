@@ -16,12 +16,12 @@ HELPER(HasATimerAndHandlers) {
   const Handling alarms(SIGALRM), users(SIGUSR1), others(SIGUSR2);
   const itimerval hour{{0, 0}, {3600, 0}};
   Check(setitimer(ITIMER_REAL, &hour, nullptr), "setitimer");
-  ReceiveUntil(qid, 7, 20, 0);
-  SendUntil(qid, 7, "room", 20);
+  ReceiveUntil(qid, 7, 10, 0);
+  SendUntil(qid, 7, "room", 10);
   ReceiveUntil(qid, 7, kLong, SIGUSR1);
   SetCapacity(qid, 10);
   FillUp(qid);
-  SendUntil(qid, 7, "none", 20);
+  SendUntil(qid, 7, "none", 10);
   itimerval left{};
   Check(getitimer(ITIMER_REAL, &left), "getitimer");
   Report("timer_runs", left.it_value.tv_sec > 3000 ? 1 : 0);
@@ -90,7 +90,7 @@ TEST_F(UntilSignal, GoesOnWhenOtherSignalsCome) {
     Meeting meeting(box, row);
     if (!meeting.CallerWaits()) return;
     Helper& caller = meeting.caller();
-    ASSERT_TRUE(Interrupt(box, caller, SIGUSR2));
+    ASSERT_TRUE(IsDisturbed(box, caller, SIGUSR2));
     ASSERT_TRUE(caller.WaitUntilBlockedIn(kAnyWait))
         << "a signal that is not in `stop_on` came, with a handler. " << box.failure();
     meeting.LetOtherGo();

@@ -467,7 +467,8 @@ int q_send_big(int qid, long type, const void* data, std::size_t n) {
 ssize_t q_recv_big(int qid, long type, void** data, int patience_ms) {
   if (!GoodBigType(type)) return Fail(EINVAL);
   msginfo limits{};
-  if (SystemLimits(&limits) == -1) return -1;
+  msqid_ds status{};
+  if (SystemLimits(&limits) == -1 || msgctl(qid, IPC_STAT, &status) == -1) return -1;
   Letter letter(static_cast<std::size_t>(limits.msgmax));
   if (!letter) return -1;
   for (;;) {
@@ -475,9 +476,10 @@ ssize_t q_recv_big(int qid, long type, void** data, int patience_ms) {
     const Deadline deadline(AnyUnfinished(qid, type) ? patience_ms : -1);
     const ssize_t got = ReceiveBefore(deadline, qid, type, letter);
     if (got == -1) {
-      KeepErrno keep;
+      // It was there when we began: who is away between two looks finds no queue any more.
+      const int error = errno == EINVAL ? EIDRM : errno;
       ForgetUnfinished(qid, type);
-      return -1;
+      return Fail(error);
     }
     PartHeader part;
     if (static_cast<std::size_t>(got) < sizeof part) continue;
