@@ -177,7 +177,7 @@ HELPER(ReceivesAfterADeath) {
 }
 
 TEST_F(Big, GivesUpDataWhoseEndDoesNotCome) {
-  Sandbox box({.watch = {Family::kMessages, Family::kPoll, Family::kSignalWait}});
+  Sandbox box({.watch = kLooks});
   for (const bool dies : {true, false}) {
     const int qid = NewQueue(box);
     const std::int64_t seed = RandomInt(1, INT32_MAX), size = RandomInt(10'000, 15'000);
@@ -258,9 +258,9 @@ TEST_F(Big, SaysWhatCannotBeSent) {
   const int half = NewQueue(box);
   Helper lame = box.Start("SendsBig", {{"qid", half}, {"seed", 1}, {"size", 30'000}});
   const int gate = HoldCall(box, lame, SYS_msgsnd, 2);
-  EXPECT_TRUE(IsHeldBeforeItEnds(box, lame, gate)) << "30000 bytes were sent in one part";
   Helper patient = box.Start("ReceivesBig",
                              {{"qid", half}, {"seed0", 1}, {"size0", 30'000}, {"patience", 5000}});
+  EXPECT_TRUE(IsHeldBeforeItEnds(box, lame, gate)) << "30000 bytes were sent in one part";
   ASSERT_TRUE(WaitsForAMessage(box, patient));
   RemoveQueue(box, half);
   EXPECT_THAT(OutcomeOf(patient), ComesToItsEnd());

@@ -267,7 +267,7 @@ TEST_F(Client, NoticesThatTheQueueIsRemoved) {
        {{"full", 0}, {"stop", 0}, {"timeout", kPlenty}}},
       {"while it waited for room", {{"full", 1}, {"stop", 0}, {"timeout", kNoLimit}}},
       {"while it waited for room to stop the server", {{"full", 1}, {"stop", 1}}}};
-  Sandbox box(kWithGates);
+  Sandbox box({.watch = {Family::kMessages, Family::kSignalSend}});
   for (const Row& row : rows) {
     nlohmann::json args = row.args;
     args["key"] = RandomKey();
@@ -278,11 +278,15 @@ TEST_F(Client, NoticesThatTheQueueIsRemoved) {
     Helper client = box.Start("CallsUntilTheQueueGoes", args);
     ASSERT_TRUE(client.WaitUntilBlockedIn(kAnyWait)) << box.failure();
     box.Release(gate);
+    ASSERT_TRUE(Ends(box, other.pid()));
+    ASSERT_TRUE(EndsWithoutRepeating(box, client, kManyRepeats))
+        << "the queue was removed " << row.what;
     EXPECT_THAT(OutcomeOf(client), ComesToItsEnd()) << "the queue was removed " << row.what;
     EXPECT_THAT(client.call(), FailedWith(EIDRM)) << "the queue was removed " << row.what;
   }
   for (const int timeout : {kNoLimit, kPlenty}) {
     Helper late = box.Start("CallsARemovedQueue", {{"timeout", timeout}});
+    ASSERT_TRUE(EndsWithoutRepeating(box, late, kManyRepeats)) << "the queue was removed before";
     EXPECT_THAT(OutcomeOf(late), ComesToItsEnd());
     EXPECT_THAT(late.call(0), FailedWith(EIDRM)) << "the queue was removed before";
     EXPECT_THAT(late.call(1), FailedWith(EIDRM)) << "the queue was removed before";

@@ -217,7 +217,7 @@ inline const std::vector<Family> kAnyWait = {Family::kMessages,   Family::kSleep
 // Serves the box until the helper, which the contract lets look again and again, waits for a
 // message: it sleeps in msgrcv(2), or has looked in vain. The box watches Family::kMessages.
 [[nodiscard]] inline testing::AssertionResult WaitsForAMessage(Sandbox& box, const Helper& helper) {
-  std::size_t next = 0;
+  std::size_t next = box.events().size();
   const auto has_looked = [&] {
     for (; next < box.events().size(); ++next) {
       const Event& event = box.events()[next];
@@ -235,14 +235,15 @@ inline const std::vector<Family> kAnyWait = {Family::kMessages,   Family::kSleep
   return testing::AssertionFailure() << "it did not wait: " << DescribeCall(helper.call());
 }
 
-// Serves the box until the helper has ended; says no if it makes the same call of msgsnd's family,
-// which the box watches, more than `most` times. Who gets on asks for something else each time.
+// Serves the box until the helper has ended; says no if from now on it makes the same call of
+// msgsnd's family, which the box watches, more than `most` times. Who gets on asks for something
+// else each time.
 [[nodiscard]] inline testing::AssertionResult EndsWithoutRepeating(Sandbox& box,
                                                                    const Helper& helper, int most) {
   // Where the message lies does not matter, so the second argument of msgsnd and msgrcv is left
   // out.
   std::map<std::array<std::uint64_t, 4>, int> times;
-  std::size_t next = 0;
+  std::size_t next = box.events().size();
   int worst = 0;
   const auto settled = [&] {
     for (; next < box.events().size(); ++next) {
@@ -279,8 +280,15 @@ inline const std::vector<Family> kAnyWait = {Family::kMessages,   Family::kSleep
   return Comes(box, [&] { return arrived() > before || is_blocked(); });
 }
 
+// Whoever calls so often has not seen that it gets no further.
+constexpr int kManyRepeats = 200;
+
+// What VainLooksInARow() wants to see: looks, and the sleeps between them.
+inline const std::vector<Family> kLooks = {Family::kMessages, Family::kPoll, Family::kSignalWait,
+                                           Family::kFutex, Family::kRead};
+
 // The longest row of vain looks into a queue (ENOMSG, EAGAIN) with no sleep between them. The box
-// watches Family::kMessages, kPoll and kSignalWait.
+// watches kLooks.
 inline int VainLooksInARow(const Sandbox& box, const Helper& helper) {
   int row = 0, longest = 0;
   for (const Event& event : box.events()) {

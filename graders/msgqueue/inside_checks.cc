@@ -176,11 +176,12 @@ TEST_F(Inside, ReadsTheLimitsAsTheyAre) {
 }
 
 TEST_F(Inside, DrainsWhateverIsThere) {
-  Sandbox box;
+  Sandbox box({.watch = {Family::kMessages}});
   const std::int64_t count = RandomInt(3, 40);
 
   Helper caller = box.Start("Drains", {{"count", count}});
 
+  ASSERT_TRUE(EndsWithoutRepeating(box, caller, kManyRepeats));
   EXPECT_THAT(OutcomeOf(caller), ComesToItsEnd());
   EXPECT_THAT(caller.call(0), Returned(count + 2))
       << "messages of many types, one empty, one of 8192 bytes";

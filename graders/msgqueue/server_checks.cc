@@ -177,12 +177,13 @@ TEST_F(Server, AnswersInTheOrderOfArrival) {
 }
 
 TEST_F(Server, ThrowsAwayWhatIsNoRequest) {
-  Sandbox box;
+  Sandbox box({.watch = {Family::kMessages}});
   const Scene scene;
 
   Helper client = box.Start("PutsJunk", scene.Args());
   Helper server = scene.Server(box);
 
+  ASSERT_TRUE(EndsWithoutRepeating(box, server, kManyRepeats));
   EXPECT_THAT(OutcomeOf(server), ComesToItsEnd());
   EXPECT_THAT(server.call(), Returned(1))
       << "there is one request; the other messages of type 1 are too short, too long, have a text "

@@ -66,9 +66,11 @@ HELPER(CallsTwiceWithHandler) {
   restarting.sa_flags = SA_RESTART;
   struct sigaction former {};
   Check(sigaction(SIGUSR1, &restarting, &former), "sigaction");
-  CallServer(qid, "one", "reply1", static_cast<int>(args.Int("timeout")));
-  Gate();
-  CallServer(qid, "two", "reply2", static_cast<int>(args.Int("timeout")));
+  const auto timeout = static_cast<int>(args.Int("timeout"));
+  if (CallServer(qid, "one", "reply1", timeout) == 0) {
+    Gate();
+    CallServer(qid, "two", "reply2", timeout);
+  }
   STUDENT(client_stop_server)(qid);
   Check(sigaction(SIGUSR1, &former, nullptr), "sigaction");
   return 0;

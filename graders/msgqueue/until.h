@@ -129,8 +129,36 @@ MATCHER_P(Says, end, std::string("*why is ") + NameOf(static_cast<std::int64_t>(
 }
 MATCHER(SaysNothing, "*why is unchanged") { return arg.value == kUnchanged; }
 
-// A caller that waits, and somebody at his gate who will do something to the queue. The box watches
-// Family::kSignalSend.
+// The box shows each look into a queue, and what lies between two of them.
+inline const SandboxOptions kWithLooks = {.watch = {Family::kMessages, Family::kPoll,
+                                                    Family::kSignalWait, Family::kFutex,
+                                                    Family::kRead, Family::kSignalSend}};
+// Nobody needs so many looks to see what has happened, if others have to be waited for or not.
+constexpr int kManyLooks = 500;
+constexpr int kFewLooks = 100;
+
+// Serves the box until the helper has ended. Says no if from now on it looks more than `most`
+// times. The box has kWithLooks.
+[[nodiscard]] inline testing::AssertionResult EndsSoon(Sandbox& box, const Helper& helper,
+                                                       int most) {
+  std::size_t next = box.events().size();
+  int looks = 0;
+  const auto settled = [&] {
+    for (; next < box.events().size(); ++next) {
+      const Event& event = box.events()[next];
+      looks += event.pid == helper.pid() && event.family == Family::kMessages ? 1 : 0;
+    }
+    return !helper.process().alive || looks > most;
+  };
+  const testing::AssertionResult result = Comes(box, settled);
+  if (!result || looks <= most) return result;
+  const char* const how =
+      VainLooksInARow(box, helper) > most / 2 ? ", without a sleep between" : "";
+  return testing::AssertionFailure() << "it looks into the queue again and again" << how;
+}
+
+// A caller that waits, and somebody at his gate who will do something to the queue. The box has
+// kWithLooks.
 class Meeting {
  public:
   Meeting(Sandbox& box, const nlohmann::json& args) : box_(box), args_(args) {
@@ -142,10 +170,32 @@ class Meeting {
   [[nodiscard]] bool CallerWaits() {
     if (!OtherComes()) return false;
     Start();
-    if (caller_->WaitUntilBlockedIn(kAnyWait)) return true;
-    ADD_FAILURE() << "the call returned, or did something else, instead of waiting. "
-                  << box_.failure();
-    return false;
+    const auto waits = Sleeps();
+    EXPECT_TRUE(waits);
+    return waits;
+  }
+  // Serves the box until the caller sleeps in whatever way. Says no if it spins, or returns.
+  [[nodiscard]] testing::AssertionResult Sleeps() {
+    constexpr int kInARow = 50;
+    constexpr std::size_t kInAll = 1000;  // Between two looks, it may have asked for signals.
+    const std::size_t before = box_.events().size();
+    bool sleeps = false, spins = false;
+    const auto settled = [&] {
+      for (const TaskSample& task : SampleTasks({caller_->pid()})) {
+        sleeps |= task.blocked && task.status.state == 'S' &&
+                  std::ranges::count(kAnyWait, FamilyOf(task.blocked->call)) != 0;
+      }
+      spins = VainLooksInARow(box_, *caller_) > kInARow || box_.events().size() - before > kInAll;
+      return sleeps || spins || !caller_->process().alive;
+    };
+    const testing::AssertionResult result = Comes(box_, settled);
+    if (!result || sleeps) return result;
+    if (spins) {
+      return testing::AssertionFailure()
+             << "it looks into the queue again and again, without a sleep between";
+    }
+    return testing::AssertionFailure()
+           << "instead of waiting, it ended: " << DescribeCall(caller_->call());
   }
   // The same in two steps, for who wants to arrange something for the caller.
   [[nodiscard]] bool OtherComes() {

@@ -139,12 +139,13 @@ TEST_F(Until, ReceivesAndSendsAtOnceWhatItCan) {
 }
 
 TEST_F(Until, WaitsForAMessage) {
-  Sandbox box(kWithGates);
+  Sandbox box(kWithLooks);
   for (const int timeout : {kNoLimit, kLong}) {
     Meeting meeting(box, {{"timeout", timeout}, {"stop", timeout == kLong ? 1 : 0}});
     if (!meeting.CallerWaits()) return;
     meeting.LetOtherGo();
 
+    ASSERT_TRUE(EndsSoon(box, meeting.caller(), kManyLooks));
     EXPECT_THAT(OutcomeOf(meeting.caller()), ComesToItsEnd());
     EXPECT_THAT(meeting.caller().call(), Returned(meeting.text().size()));
     EXPECT_THAT(meeting.caller().ReportedBytes("got"), IsText(meeting.text()));
@@ -153,12 +154,13 @@ TEST_F(Until, WaitsForAMessage) {
 }
 
 TEST_F(Until, SendsWhenThereIsRoom) {
-  Sandbox box(kWithGates);
+  Sandbox box(kWithLooks);
   for (const int timeout : {kNoLimit, kLong}) {
     Meeting meeting(box, {{"send", 1}, {"drain", 1}, {"timeout", timeout}});
     if (!meeting.CallerWaits()) return;
     meeting.LetOtherGo();
 
+    ASSERT_TRUE(EndsSoon(box, meeting.caller(), kManyLooks));
     EXPECT_THAT(OutcomeOf(meeting.caller()), ComesToItsEnd());
     EXPECT_THAT(meeting.caller().call(), Returned(0));
     EXPECT_THAT(WhyOf(meeting.caller()), Says(End::kMessage));
@@ -190,11 +192,12 @@ std::shared_ptr<int> BreakOffSleeps(Sandbox& box, const Helper& helper, int most
 TEST_F(Until, EndsWhenItsTimeIsOver) {
   // Who sleeps for 1 ms at least sleeps no more than 20 times, and is broken off 60 times then.
   constexpr int kMost = 200;
-  Sandbox box({.watch = {Family::kPoll, Family::kSignalWait, Family::kFutex}});
+  Sandbox box(kWithLooks);
   for (const int send : {0, 1}) {
     const char* const what = send != 0 ? "the queue was full" : "no message came";
     Helper caller = box.Start("HasTwentyMilliseconds", {{"send", send}});
     const auto broken = BreakOffSleeps(box, caller, kMost);
+    ASSERT_TRUE(EndsSoon(box, caller, kManyLooks)) << what;
     EXPECT_THAT(OutcomeOf(caller), ComesToItsEnd()) << what;
     EXPECT_THAT(caller.call(), FailedWith(ETIMEDOUT)) << what;
     EXPECT_THAT(WhyOf(caller), Says(End::kTimeout)) << what;
@@ -207,7 +210,7 @@ TEST_F(Until, EndsWhenItsTimeIsOver) {
 }
 
 TEST_F(Until, NoticesRemoval) {
-  Sandbox box(kWithGates);
+  Sandbox box(kWithLooks);
   const nlohmann::json rows[] = {{{"send", 0}, {"timeout", kNoLimit}},
                                  {{"send", 0}, {"timeout", kLong}, {"stop", 1}},
                                  {{"send", 1}, {"timeout", kNoLimit}},
@@ -219,11 +222,13 @@ TEST_F(Until, NoticesRemoval) {
     meeting.LetOtherGo();
     const char* const what = row["send"] == 1 ? "removed while a sender waited for room"
                                               : "removed while a receiver waited";
+    ASSERT_TRUE(EndsSoon(box, meeting.caller(), kManyLooks)) << what;
     EXPECT_THAT(OutcomeOf(meeting.caller()), ComesToItsEnd()) << what;
     EXPECT_THAT(meeting.caller().call(), FailedWith(EIDRM)) << what;
     EXPECT_THAT(WhyOf(meeting.caller()), Says(End::kRemoved)) << what;
   }
   Helper caller = box.Start("UsesARemovedQueue");
+  ASSERT_TRUE(EndsSoon(box, caller, kManyLooks)) << "removed before the call";
   EXPECT_THAT(OutcomeOf(caller), ComesToItsEnd());
   std::size_t nth = 0;
   for (const int timeout : {0, kNoLimit, kLong}) {
@@ -236,10 +241,11 @@ TEST_F(Until, NoticesRemoval) {
 }
 
 TEST_F(Until, PassesOnOtherErrors) {
-  Sandbox box;
+  Sandbox box(kWithLooks);
 
   Helper caller = box.Start("MakesOtherErrors");
 
+  ASSERT_TRUE(EndsSoon(box, caller, kManyLooks));
   EXPECT_THAT(OutcomeOf(caller), ComesToItsEnd());
   EXPECT_THAT(caller.call(0), FailedWith(E2BIG)) << "100 bytes into 99";
   EXPECT_TRUE(caller.Reported("left") == 1) << "the message that did not fit is lost";

@@ -34,13 +34,14 @@ HELPER(HasATimerAndHandlers) {
 // ---- Checks -------------------------------------------------------------------------------------
 
 TEST_F(UntilSignal, StopsOnASignal) {
-  Sandbox box(kWithGates);
+  Sandbox box(kWithLooks);
   for (const int timeout : {kNoLimit, kLong}) {
     Meeting meeting(box, {{"timeout", timeout}, {"stop", 1}});
     if (!meeting.CallerWaits()) return;
     Helper& caller = meeting.caller();
     caller.Signal(SIGUSR1);
 
+    ASSERT_TRUE(EndsSoon(box, caller, kFewLooks)) << "a signal of `stop_on` came";
     EXPECT_THAT(OutcomeOf(caller), ComesToItsEnd());
     EXPECT_THAT(caller.call(), FailedWith(EINTR)) << "a signal of `stop_on` came";
     EXPECT_THAT(WhyOf(caller), Says(End::kSignal));
@@ -53,7 +54,7 @@ TEST_F(UntilSignal, StopsOnASignal) {
 TEST_F(UntilSignal, StopsOnASignalThatCameBefore) {
   // At the entry of whatever it looks or waits with first, and of the next such call.
   for (const int nth : {1, 2}) {
-    Sandbox box({.watch = {Family::kMessages, Family::kSignalWait}});
+    Sandbox box(kWithLooks);
     // Without a limit of time, a wait that misses the signal lasts for ever.
     Helper caller =
         box.Start("GoesInto", {{"key", RandomKey()}, {"timeout", kNoLimit}, {"stop", 1}});
@@ -71,8 +72,10 @@ TEST_F(UntilSignal, StopsOnASignalThatCameBefore) {
     caller.Signal(SIGUSR1);
     for (const int rule : rules) box.Release(rule);
 
-    EXPECT_THAT(OutcomeOf(caller), ComesToItsEnd())
-        << "a signal of `stop_on` came just before call " << nth << " of the function";
+    const std::string when =
+        "a signal of `stop_on` came just before call " + std::to_string(nth) + " of the function";
+    ASSERT_TRUE(EndsSoon(box, caller, kFewLooks)) << when;
+    EXPECT_THAT(OutcomeOf(caller), ComesToItsEnd()) << when;
     EXPECT_THAT(caller.call(), FailedWith(EINTR));
     EXPECT_THAT(WhyOf(caller), Says(End::kSignal));
     EXPECT_TRUE(caller.Reported("pending") == 0) << "the signal is still pending";
@@ -81,7 +84,7 @@ TEST_F(UntilSignal, StopsOnASignalThatCameBefore) {
 }
 
 TEST_F(UntilSignal, GoesOnWhenOtherSignalsCome) {
-  Sandbox box(kWithGates);
+  Sandbox box(kWithLooks);
   const nlohmann::json rows[] = {{{"send", 0}, {"timeout", kNoLimit}},
                                  {{"send", 0}, {"timeout", kLong}, {"stop", 1}},
                                  {{"send", 1}, {"drain", 1}, {"timeout", kNoLimit}},
@@ -91,11 +94,11 @@ TEST_F(UntilSignal, GoesOnWhenOtherSignalsCome) {
     if (!meeting.CallerWaits()) return;
     Helper& caller = meeting.caller();
     ASSERT_TRUE(IsDisturbed(box, caller, SIGUSR2));
-    ASSERT_TRUE(caller.WaitUntilBlockedIn(kAnyWait))
-        << "a signal that is not in `stop_on` came, with a handler. " << box.failure();
+    ASSERT_TRUE(meeting.Sleeps()) << "a signal that is not in `stop_on` came, with a handler";
     meeting.LetOtherGo();
 
     const bool send = row.value("send", 0) != 0;
+    ASSERT_TRUE(EndsSoon(box, caller, kManyLooks));
     EXPECT_THAT(OutcomeOf(caller), ComesToItsEnd());
     EXPECT_THAT(caller.call(), Returned(send ? 0 : meeting.text().size()))
         << "a signal that is not in `stop_on` came, with a handler";
@@ -105,7 +108,7 @@ TEST_F(UntilSignal, GoesOnWhenOtherSignalsCome) {
 
 TEST_F(UntilSignal, LosesNoMessage) {
   // The message has come, the call that takes it has begun, and then comes the signal.
-  Sandbox box({.watch = {Family::kMessages, Family::kSignalSend}});
+  Sandbox box(kWithLooks);
   Meeting meeting(box, {{"timeout", kNoLimit}, {"stop", 1}});
   if (!meeting.OtherComes()) return;
   meeting.Start();
@@ -120,6 +123,7 @@ TEST_F(UntilSignal, LosesNoMessage) {
   caller.Signal(SIGUSR1);
   box.Release(taking);
 
+  ASSERT_TRUE(EndsSoon(box, caller, kFewLooks));
   EXPECT_THAT(OutcomeOf(caller), ComesToItsEnd());
   const auto size = static_cast<std::int64_t>(meeting.text().size());
   const bool got = caller.call().value == size;
@@ -132,10 +136,11 @@ TEST_F(UntilSignal, LosesNoMessage) {
 }
 
 TEST_F(UntilSignal, LeavesTimersAndHandlersAlone) {
-  Sandbox box;
+  Sandbox box(kWithLooks);
 
   Helper caller = box.Start("HasATimerAndHandlers", {{"key", RandomKey()}});
 
+  ASSERT_TRUE(EndsSoon(box, caller, kManyLooks));
   EXPECT_THAT(OutcomeOf(caller), ComesToItsEnd());
   EXPECT_THAT(caller.call(0), FailedWith(ETIMEDOUT));
   EXPECT_THAT(caller.call(3), FailedWith(ETIMEDOUT));
