@@ -92,7 +92,7 @@ TEST_F(IdFile, TellsTheIdInOnePiece) {
   Sandbox box({.watch = {Family::kOpen, Family::kWrite, Family::kClose, Family::kSignalSend}});
   const std::string longer = RandomWord(20) + "\n";
   for (const std::string& before : {std::string(), longer}) {
-    const std::int64_t mode = RandomInt(0, 077) | 0600;
+    const std::int64_t mode = RandomInt(1, 077) | 0600;
     const int start = HoldAtGate(box);
     Helper caller = box.Start("MakesAPrivateQueue", {{"before", before}, {"mode", mode}});
     const std::vector<Sight> sights = LookOnTheWay(box, caller, start);

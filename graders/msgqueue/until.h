@@ -133,7 +133,7 @@ MATCHER(SaysNothing, "*why is unchanged") { return arg.value == kUnchanged; }
 inline const SandboxOptions kWithLooks = {.watch = {Family::kMessages, Family::kPoll,
                                                     Family::kSignalWait, Family::kFutex,
                                                     Family::kRead, Family::kSignalSend}};
-// Nobody needs so many looks to see what has happened, if others have to be waited for or not.
+// Whoever looks so often has not seen what there is to see. Others may need time to do their part.
 constexpr int kManyLooks = 500;
 constexpr int kFewLooks = 100;
 
