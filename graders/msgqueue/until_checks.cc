@@ -169,7 +169,8 @@ TEST_F(Until, SendsWhenThereIsRoom) {
   }
 }
 
-// Signals break off three of four sleeps of the helper in the student's functions. Says how many.
+// Signals break off the sleeps of the helper in the student's functions, all but every 16th. Says
+// how many.
 std::shared_ptr<int> BreakOffSleeps(Sandbox& box, const Helper& helper, int most) {
   const auto sleeps = std::make_shared<int>(0);
   const auto broken = std::make_shared<int>(0);
@@ -179,7 +180,7 @@ std::shared_ptr<int> BreakOffSleeps(Sandbox& box, const Helper& helper, int most
   };
   const auto breaks = [=, pid = helper.pid()](const Event& event) {
     if (event.pid != pid || event.function.empty() || is_no_sleep(event)) return false;
-    if (++*sleeps % 4 == 0 || *broken == most) return false;
+    if (++*sleeps % 16 == 0 || *broken == most) return false;
     ++*broken;
     return true;
   };
@@ -190,8 +191,8 @@ std::shared_ptr<int> BreakOffSleeps(Sandbox& box, const Helper& helper, int most
 }
 
 TEST_F(Until, EndsWhenItsTimeIsOver) {
-  // Who sleeps for 1 ms at least sleeps no more than 20 times, and is broken off 60 times then.
-  constexpr int kMost = 200;
+  // Who sleeps for 1 ms at least sleeps no more than 20 times, and is broken off 300 times then.
+  constexpr int kMost = 400;
   Sandbox box(kWithLooks);
   for (const int send : {0, 1}) {
     const char* const what = send != 0 ? "the queue was full" : "no message came";
