@@ -181,7 +181,8 @@ TEST_F(Client, GetsItsOwnReply) {
   }
   box.Release(gate);
 
-  ASSERT_TRUE(EndsWithoutRepeating(box, two, 500)) << "its reply has come long ago";
+  ASSERT_TRUE(EndsWithoutRepeating(box, two, 500))
+      << "it waits for a reply that it does not know, or that nobody sends";
   EXPECT_THAT(OutcomeOf(one), ComesToItsEnd());
   EXPECT_THAT(OutcomeOf(two), ComesToItsEnd());
   EXPECT_THAT(one.call(), Returned(0));
