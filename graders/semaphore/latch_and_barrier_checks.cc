@@ -84,7 +84,7 @@ TEST_F(LatchAndBarrier, LatchStaysOpenWhenDoneTooOften) {
   EXPECT_THAT(OutcomeOf(early), Succeeds()) << "the latch was created with 0";
 
   Helper worker = box.Start("CountsDown", {{"id", id}});
-  EXPECT_THAT(worker.Wait(), Exited(1)) << "latch_done() never waits";
+  EXPECT_THAT(OutcomeOf(worker), ComesToItsEnd()) << "latch_done() never waits";
   EXPECT_THAT(worker.call(), FailedWith(ERANGE)) << "the latch is open already";
 
   Helper late = StartLatchWaiter(box, id, 0);
@@ -124,19 +124,19 @@ TEST_F(LatchAndBarrier, LatchWaitEndsInTimeOrWithItsSet) {
   if (id == -1) return;
   for (const int limit : {0, 20}) {
     Helper impatient = StartLatchWaiter(box, id, limit);
-    EXPECT_THAT(impatient.Wait(), Exited(1));
+    EXPECT_THAT(OutcomeOf(impatient), ComesToItsEnd());
     EXPECT_THAT(impatient.call(), FailedWith(ETIMEDOUT)) << "a timeout of " << limit << " ms";
   }
   Helper patient = StartLatchWaiter(box, id, -1);
   ASSERT_TRUE(SleepsInSemop(box, patient));
   RemoveFromOutside(box, id);
-  EXPECT_THAT(patient.Wait(), Exited(1));
+  EXPECT_THAT(OutcomeOf(patient), ComesToItsEnd());
   EXPECT_THAT(patient.call(), FailedWith(EIDRM)) << "the set was removed while it waited";
   Helper late = StartLatchWaiter(box, id, -1);
-  EXPECT_THAT(late.Wait(), Exited(1));
+  EXPECT_THAT(OutcomeOf(late), ComesToItsEnd());
   EXPECT_THAT(late.call(), FailedWith(EINVAL)) << "the set is gone";
   Helper worker = box.Start("CountsDown", {{"id", id}});
-  EXPECT_THAT(worker.Wait(), Exited(1));
+  EXPECT_THAT(OutcomeOf(worker), ComesToItsEnd());
   EXPECT_THAT(worker.call(), FailedWith(EINVAL)) << "latch_done() when the set is gone";
 }
 
@@ -293,10 +293,10 @@ TEST_F(LatchAndBarrier, BarrierEndsWithItsSet) {
 
   RemoveFromOutside(box, id);
 
-  EXPECT_THAT(other.Wait(), Exited(1));
+  EXPECT_THAT(OutcomeOf(other), ComesToItsEnd());
   EXPECT_THAT(other.call(), FailedWith(EIDRM)) << "the set was removed while it waited";
   Helper late = StartParty(box, id, 1);
-  EXPECT_THAT(late.Wait(), Exited(1));
+  EXPECT_THAT(OutcomeOf(late), ComesToItsEnd());
   EXPECT_THAT(late.call(), FailedWith(EINVAL)) << "the set is gone";
 }
 
@@ -324,7 +324,7 @@ TEST_F(LatchAndBarrier, LeavesNoSetThatNobodyKnows) {
   for (const std::string maker : {"CreatesLatch", "CreatesBarrier"}) {
     Helper unlucky = box.Start(maker, {{"count", 2}});
     FailFrom(box, unlucky, {Family::kSemaphores}, 1, ENOSPC);
-    EXPECT_THAT(unlucky.Wait(), Exited(1));
+    EXPECT_THAT(OutcomeOf(unlucky), ComesToItsEnd());
     EXPECT_THAT(unlucky.call(), FailedWith(ENOSPC)) << "semget() failed";
   }
   EXPECT_THAT(SysvLeft(box), NothingLeftBehind());

@@ -3,6 +3,8 @@
 //   Sandbox box(WatchesLooks());
 //   Helper caller = box.Start("OpensOnce", ...);
 //   EXPECT_TRUE(WaitsPatiently(box, caller)) << "the set is not ready";
+//   ...
+//   EXPECT_TRUE(Notices(box, caller)) << "the set is ready";
 
 #ifndef IPCLAB_GRADERS_SEMAPHORE_LOOKS_H_
 #define IPCLAB_GRADERS_SEMAPHORE_LOOKS_H_
@@ -17,6 +19,10 @@ SandboxOptions WatchesLooks();
 // Serves the box until the helper has slept twice more and looked in between; fails if it returns
 // instead, or looks and looks.
 [[nodiscard]] testing::AssertionResult WaitsPatiently(Sandbox& box, const Helper& helper);
+
+// Serves the box until the helper's call has returned; fails if it has looked many times more and
+// still waits.
+[[nodiscard]] testing::AssertionResult Notices(Sandbox& box, const Helper& helper);
 
 // Serves the box until the helper has ended, or waits.
 void EndsOrWaits(Sandbox& box, const Helper& helper);

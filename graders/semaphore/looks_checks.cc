@@ -1,8 +1,11 @@
 // Who looks, and who sleeps in between; see looks.h.
 
+#include <sys/syscall.h>
+
 #include <algorithm>
 
 #include "common/grading/steering.h"
+#include "common/observe/blocked.h"
 #include "graders/semaphore/looks.h"
 
 namespace ipclab {
@@ -32,9 +35,24 @@ bool HasReturned(const Helper& helper) {
   return !calls.empty() && calls.back().returned;
 }
 
-// Asleep in another call than those that end by themselves.
-bool SleepsOtherwise(const Sandbox& box, const Looks& looks) {
-  return looks.since_nap > 0 && AtRest(box);
+bool EndsByItself(const Blocked& call) {
+  if (call.call == SYS_semtimedop) return call.args[3] != 0;
+  const Family family = FamilyOf(call.call);
+  return family == Family::kRestart || std::ranges::count(kNaps, family) != 0;
+}
+
+// Asleep in another call than those. It is the kernel that says in which: to the trace, a nap that
+// is asked for again after a signal goes on, and does not begin.
+bool SleepsOtherwise(const Helper& helper) {
+  const std::vector<TaskSample> before = SampleTasks({helper.pid()});
+  const std::vector<TaskSample> after = SampleTasks({helper.pid()});
+  if (before.empty() || before.size() != after.size()) return false;
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    const std::optional<Blocked>& call = before[i].blocked;
+    if (before[i].status.state != 'S' || !call || EndsByItself(*call)) return false;
+    if (!before[i].SleptUntil(after[i])) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -52,7 +70,7 @@ testing::AssertionResult WaitsPatiently(Sandbox& box, const Helper& helper) {
   const auto spins = [&] { return LooksOf(box, helper).since_nap > kMostCalls; };
   const testing::AssertionResult came = Comes(box, [&] {
     const Looks looks = LooksOf(box, helper);
-    return HasReturned(helper) || spins() || looks.naps >= wanted || SleepsOtherwise(box, looks);
+    return HasReturned(helper) || spins() || looks.naps >= wanted || SleepsOtherwise(helper);
   });
   if (!came) return came;
   if (HasReturned(helper)) {
@@ -66,10 +84,19 @@ testing::AssertionResult WaitsPatiently(Sandbox& box, const Helper& helper) {
   return testing::AssertionSuccess();
 }
 
+testing::AssertionResult Notices(Sandbox& box, const Helper& helper) {
+  constexpr int kMostNaps = 10;
+  const int enough = LooksOf(box, helper).naps + kMostNaps;
+  const testing::AssertionResult came =
+      Comes(box, [&] { return HasReturned(helper) || LooksOf(box, helper).naps >= enough; });
+  if (!came || HasReturned(helper)) return came;
+  return testing::AssertionFailure()
+         << "it has slept " << kMostNaps << " times more, looked in between, and still waits";
+}
+
 void EndsOrWaits(Sandbox& box, const Helper& helper) {
   static_cast<void>(Comes(box, [&] {
-    const Looks looks = LooksOf(box, helper);
-    return !helper.process().alive || looks.naps >= 2 || SleepsOtherwise(box, looks);
+    return !helper.process().alive || LooksOf(box, helper).naps >= 2 || SleepsOtherwise(helper);
   }));
 }
 

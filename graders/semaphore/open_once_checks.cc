@@ -145,8 +145,10 @@ TEST_F(OpenOnce, MakesOneSetHoweverTheyMix) {
       return "The first was held at its call " + std::to_string(nth) +
              " of semget(), semctl() or semop() while the second came.";
     };
-    ASSERT_THAT(OutcomeOf(first), Succeeds()) << where();
-    ASSERT_THAT(OutcomeOf(second), Succeeds()) << where();
+    for (Helper* const caller : {&first, &second}) {
+      ASSERT_TRUE(Notices(box, *caller)) << where();
+      ASSERT_THAT(OutcomeOf(*caller), Succeeds()) << where();
+    }
     ASSERT_EQ(first.call().value, second.call().value) << "Both get the same set. " << where();
     ASSERT_EQ(first.Reported("created") + second.Reported("created"), 1)
         << "*created of both together. " << where();
@@ -175,6 +177,7 @@ TEST_F(OpenOnce, LetsNobodyInBeforeTheValues) {
     box.Release(pause);
 
     ASSERT_THAT(OutcomeOf(creator), Succeeds());
+    ASSERT_TRUE(Notices(box, second)) << "The creator has made its semop().";
     ASSERT_THAT(OutcomeOf(second), Succeeds());
     EXPECT_THAT(creator, Created(1)) << "of the process that made the set";
     EXPECT_THAT(second, Created(0)) << "of the process that found it";
@@ -205,7 +208,8 @@ TEST_F(OpenOnce, LeavesTheValuesToASlowCreator) {
       << "as its creator left them";
   ChangeFromOutside(box, id, 0, 3);
 
-  ASSERT_THAT(OutcomeOf(caller), Succeeds()) << "the creator has made its semop()";
+  ASSERT_TRUE(Notices(box, caller)) << "The creator has made its semop().";
+  ASSERT_THAT(OutcomeOf(caller), Succeeds());
   EXPECT_THAT(caller.call(), Returned(id));
   EXPECT_THAT(caller, Created(0));
   EXPECT_THAT(ValuesOf(box, id), HasValues(std::vector<int>{3, 0, 5}))
@@ -226,7 +230,7 @@ TEST_F(OpenOnce, GivesUpWhenTheCreatorHasDied) {
 
   for (const int limit : {kLimit, 0}) {
     Helper caller = Open(box, key, init, limit);
-    EXPECT_THAT(caller.Wait(), Exited(1));
+    EXPECT_THAT(OutcomeOf(caller), ComesToItsEnd());
     EXPECT_THAT(caller.call(), FailedWith(ETIMEDOUT))
         << "The creator died between semget() and semop(), and the timeout is " << limit << " ms.";
     EXPECT_GE(caller.Reported("us"), limit * 1000) << "microseconds until it gave up";
@@ -245,21 +249,21 @@ TEST_F(OpenOnce, BeginsAnewWhenTheSetDisappears) {
     const int id = nth == 0 ? NewUnreadySet(box, key, {1, 1, 1}) : NewReadySet(box, key, {1, 1, 1});
     Helper caller = Open(box, key, init);
     const int pause = nth == 0 ? -1 : HoldCallOf(box, caller, nth);
-    const bool stops =
-        nth == 0 ? static_cast<bool>(WaitsPatiently(box, caller)) : StopsAt(box, caller, pause);
-    if (!stops) {
-      EXPECT_NE(nth, 0) << "The set was there and not ready: sem_otime was 0.";
+    if (nth == 0) {
+      ASSERT_TRUE(WaitsPatiently(box, caller)) << "The set was there, and its sem_otime was 0.";
+    } else if (!StopsAt(box, caller, pause)) {
       ASSERT_THAT(OutcomeOf(caller), ComesToItsEnd());
       break;
     }
     RemoveFromOutside(box, id);
     if (nth != 0) box.Release(pause);
 
-    ASSERT_THAT(OutcomeOf(caller), Succeeds())
-        << "The set was removed "
-        << (nth == 0
-                ? std::string("while it waited.")
-                : "before its call " + std::to_string(nth) + " of semget(), semctl() or semop().");
+    const std::string when = nth == 0
+                                 ? "The set was removed while it waited."
+                                 : "The set was removed before its call " + std::to_string(nth) +
+                                       " of semget(), semctl() or semop().";
+    ASSERT_TRUE(Notices(box, caller)) << when;
+    ASSERT_THAT(OutcomeOf(caller), Succeeds()) << when;
     EXPECT_THAT(caller, Created(1)) << "there was no set any more";
     EXPECT_THAT(ValuesOf(box, static_cast<int>(caller.call().value)), HasValues(init));
   }
@@ -310,7 +314,7 @@ TEST_F(OpenOnce, RemovesWhatItCannotSetUp) {
 
   Helper caller = Open(box, RandomKey(), RandomInit());
 
-  EXPECT_THAT(caller.Wait(), Exited(1));
+  EXPECT_THAT(OutcomeOf(caller), ComesToItsEnd());
   EXPECT_THAT(caller.call(), FailedWith(ENOMEM)) << "semop() failed";
   EXPECT_THAT(caller, Created(kUntouched)) << "unchanged";
   EXPECT_THAT(SysvLeft(box), NothingLeftBehind());
@@ -322,10 +326,12 @@ TEST_F(OpenOnce, LeavesNothingBehind) {
   const int id = NewUnreadySet(box, key, {1});
 
   Helper late = Open(box, key, {1}, 3);
-  EXPECT_THAT(late.Wait(), Exited(1));
+  EXPECT_THAT(OutcomeOf(late), ComesToItsEnd());
   EXPECT_THAT(late.call(), FailedWith(ETIMEDOUT)) << "the set was not ready in 3 ms";
-  ChangeFromOutside(box, id, 0, 1);
   Helper finder = Open(box, key, {1});
+  ASSERT_TRUE(WaitsPatiently(box, finder)) << "The set is not ready.";
+  ChangeFromOutside(box, id, 0, 1);
+  ASSERT_TRUE(Notices(box, finder)) << "The set is ready.";
   EXPECT_THAT(OutcomeOf(finder), Succeeds());
   Helper maker = Open(box, RandomKey(), {1});
   EXPECT_THAT(OutcomeOf(maker), Succeeds());
@@ -333,8 +339,7 @@ TEST_F(OpenOnce, LeavesNothingBehind) {
   for (Helper* const caller : {&late, &finder, &maker}) {
     EXPECT_THAT(LeftBehind(box, caller->call()), NothingLeftBehind());
   }
-  EXPECT_EQ(box.Children().size(), 0U) << "processes that it started";
-  EXPECT_EQ(box.SysvObjects().size(), 2U) << "the set that was there, and the one that was made";
+  EXPECT_THAT(box, HoldsSets(2)) << "the one that was there, and the one that was made";
 }
 
 }  // namespace

@@ -371,7 +371,7 @@ TEST_F(PAndV, ReportsThatTheSetIsRemovedMeanwhile) {
 
     RemoveFromOutside(box, id);
 
-    EXPECT_THAT(waiter.Wait(), Exited(1));
+    EXPECT_THAT(OutcomeOf(waiter), ComesToItsEnd());
     EXPECT_THAT(waiter.call(), FailedWith(EIDRM)) << "the set was removed while it waited";
   }
 }

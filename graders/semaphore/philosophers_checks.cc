@@ -20,19 +20,16 @@ EXERCISE(Philosophers);
 
 // ---- Meals --------------------------------------------------------------------------------------
 // Who eats asks for a process that cannot exist. The trace shows which, and so who eats; a rule can
-// hold it there.
+// hold it there. Before it leaves off, it asks for another one: whoever is told that this one is
+// there leaves the table.
 
 constexpr int kNoProcess = 5'000'000;  // Above the largest process id of Linux.
-
-struct Dinner {
-  int first;   // Is added to the seat.
-  int leaver;  // The seat of one who leaves after its first meal, or -1.
-};
+constexpr int kMostSeats = 50;
 
 int Eat(int seat, void* arg) {
-  const auto* const dinner = static_cast<Dinner*>(arg);
-  static_cast<void>(kill(kNoProcess + dinner->first + seat, 0));
-  return seat == dinner->leaver ? 1 : 0;
+  const int first = kNoProcess + *static_cast<int*>(arg);
+  static_cast<void>(kill(first + seat, 0));
+  return kill(first + kMostSeats + seat, 0) == 0 ? 1 : 0;
 }
 
 // Has a child of its own, which has ended before.
@@ -40,9 +37,9 @@ HELPER(Dines) {
   const pid_t own = Check(fork(), "fork");
   if (own == 0) _exit(0);
   AwaitEnd(own);
-  Dinner dinner = {static_cast<int>(args.Int("first")), static_cast<int>(args.Int("leaver", -1))};
+  int first = static_cast<int>(args.Int("first"));
   const int result = STUDENT(philosophers)(static_cast<int>(args.Int("n")),
-                                           static_cast<int>(args.Int("meals")), Eat, &dinner);
+                                           static_cast<int>(args.Int("meals")), Eat, &first);
   while (waitpid(own, nullptr, 0) == -1 && errno == EINTR) {
   }
   return result == 0 ? 0 : 1;
@@ -52,9 +49,8 @@ class Evening {
  public:
   Evening(int n, int meals) : n_(n), meals_(meals), first_(NextFirst()) {}
 
-  Helper Begin(Sandbox& box, int leaver = -1) const {
-    return box.Start("Dines",
-                     {{"n", n_}, {"meals", meals_}, {"first", first_}, {"leaver", leaver}});
+  Helper Begin(Sandbox& box) const {
+    return box.Start("Dines", {{"n", n_}, {"meals", meals_}, {"first", first_}});
   }
 
   // The seat of one who begins a meal by this event, or -1.
@@ -68,6 +64,14 @@ class Evening {
   int HoldMeal(Sandbox& box, int seat) const {
     const auto where = [*this, seat](const Event& event) { return SeatOf(event) == seat; };
     return box.AddRule({.family = Family::kSignalSend, .where = where, .hold = true});
+  }
+
+  // Who sits there leaves the table after the meal that it eats now.
+  void LetLeave(Sandbox& box, int seat) const {
+    const auto where = [first = first_, seat](const Event& event) {
+      return static_cast<std::int64_t>(event.args[0]) == kNoProcess + first + kMostSeats + seat;
+    };
+    box.AddRule({.family = Family::kSignalSend, .where = where, .answer = 0});
   }
 
   // How often each of them has eaten, by seat.
@@ -109,6 +113,15 @@ class Evening {
 
 MATCHER_P(AreMeals, meals, "meals by seat: " + testing::PrintToString(std::vector<int>(meals))) {
   return arg == std::vector<int>(meals);
+}
+
+int OneOf(const std::vector<int>& some) {
+  return some[static_cast<std::size_t>(RandomInt(0, static_cast<std::int64_t>(some.size()) - 1))];
+}
+
+// Who is held by the rule for this seat.
+std::set<pid_t> HeldBy(const Sandbox& box, const std::vector<int>& rules, int seat) {
+  return box.observer().Held(rules[static_cast<std::size_t>(seat)]);
 }
 
 TEST_F(Philosophers, SeatsAllOfThem) {
@@ -161,8 +174,7 @@ TEST_F(Philosophers, KeepsNeighboursFromEatingTogether) {
             << " eat at the same time.";
       }
     }
-    box.Release(
-        held[static_cast<std::size_t>(RandomInt(0, static_cast<std::int64_t>(held.size()) - 1))]);
+    box.Release(OneOf(held));
   }
   EXPECT_THAT(OutcomeOf(caller), Succeeds());
 }
@@ -190,21 +202,34 @@ TEST_F(Philosophers, LetsNobodyWaitForEver) {
   }
 }
 
+// One of those who can eat first. All others have meals before them then: those who eat are in
+// their first one, and those who wait have had none.
 TEST_F(Philosophers, GoesOnWithoutOneThatLeaves) {
   constexpr int kSeats = 4;
   constexpr int kMeals = 2;
   Sandbox box({.watch = {Family::kSignalSend}, .skip_sleeps = true});
-  const int leaver = static_cast<int>(RandomInt(0, kSeats - 1));
   for (const bool is_killed : {false, true}) {
     const Evening evening(kSeats, kMeals);
-    const int meal = evening.HoldMeal(box, leaver);
+    std::vector<int> rules;
+    for (int seat = 0; seat < kSeats; ++seat) rules.push_back(evening.HoldMeal(box, seat));
+    Helper caller = evening.Begin(box);
+    ASSERT_TRUE(ComesToRest(box));
 
-    Helper caller = evening.Begin(box, is_killed ? -1 : leaver);
-    ASSERT_TRUE(SomebodyComesTo(box, meal));
-    ASSERT_TRUE(ComesToRest(box));  // The others have done what they can without it.
-    const pid_t eater = *box.observer().Held(meal).begin();
-    if (is_killed) kill(eater, SIGKILL);
-    box.Release(meal);
+    std::vector<int> eating;
+    for (int seat = 0; seat < kSeats; ++seat) {
+      if (!HeldBy(box, rules, seat).empty()) eating.push_back(seat);
+    }
+    ASSERT_FALSE(eating.empty()) << "Nobody eats, and everybody sleeps.";
+    const int leaver = OneOf(eating);
+    if (is_killed) {
+      kill(*HeldBy(box, rules, leaver).begin(), SIGKILL);
+    } else {
+      evening.LetLeave(box, leaver);
+    }
+    box.Release(rules[static_cast<std::size_t>(leaver)]);
+    // The others do what they can without it, and then end their first meals.
+    ASSERT_TRUE(Comes(box, [&] { return !caller.process().alive || AtRest(box); }));
+    for (const int rule : rules) box.Release(rule);
 
     const char* const what = is_killed ? "one was killed while it ate" : "eat returned 1 to one";
     EXPECT_THAT(OutcomeOf(caller), ComesToItsEnd()) << what;
@@ -235,12 +260,12 @@ TEST_F(Philosophers, LeavesNoChildAndNoSet) {
 }
 
 HELPER(DinesBadly) {
-  Dinner dinner = {0, -1};
-  STUDENT(philosophers)(1, 1, Eat, &dinner);
-  STUDENT(philosophers)(51, 1, Eat, &dinner);
-  STUDENT(philosophers)(3, -1, Eat, &dinner);
-  STUDENT(philosophers)(3, 1, nullptr, &dinner);
-  STUDENT(philosophers)(3, 1, Eat, &dinner);
+  int first = 0;
+  STUDENT(philosophers)(1, 1, Eat, &first);
+  STUDENT(philosophers)(51, 1, Eat, &first);
+  STUDENT(philosophers)(3, -1, Eat, &first);
+  STUDENT(philosophers)(3, 1, nullptr, &first);
+  STUDENT(philosophers)(3, 1, Eat, &first);
   return 0;
 }
 
@@ -256,7 +281,7 @@ TEST_F(Philosophers, RefusesATableThatCannotBe) {
   EXPECT_THAT(caller.call(2), FailedWith(EINVAL)) << "-1 meals";
   EXPECT_THAT(caller.call(3), FailedWith(EINVAL)) << "eat is null";
   EXPECT_THAT(caller.call(4), FailedWith(ENOSPC)) << "semget() failed";
-  EXPECT_EQ(box.Children().size(), 0U) << "children were started";
+  EXPECT_THAT(caller.Leftovers(), NothingLeftBehind());
   EXPECT_THAT(SysvLeft(box), NothingLeftBehind());
 }
 

@@ -71,7 +71,7 @@ TEST_F(Sets, RefusesWhatItCannotMake) {
   const std::string ours = Packed({1, 2, 3});
 
   Helper second = box.Start("CreatesSet", {{"key", key}, {"values", Binary(ours)}, {"n", 3}});
-  EXPECT_THAT(second.Wait(), Exited(1));
+  EXPECT_THAT(OutcomeOf(second), ComesToItsEnd());
   EXPECT_THAT(second.call(), FailedWith(EEXIST)) << "a set has this key already";
   EXPECT_THAT(ValuesOf(box, id), HasValues(theirs)) << "of the set that was there";
 
@@ -79,7 +79,7 @@ TEST_F(Sets, RefusesWhatItCannotMake) {
   for (const int n : {0, -1, kTooMany}) {
     Helper maker =
         box.Start("CreatesSet", {{"key", RandomKey()}, {"values", Binary(many)}, {"n", n}});
-    EXPECT_THAT(maker.Wait(), Exited(1));
+    EXPECT_THAT(OutcomeOf(maker), ComesToItsEnd());
     EXPECT_THAT(maker.call(), FailedWith(EINVAL)) << "n is " << n;
   }
   EXPECT_THAT(box, HoldsSets(1)) << "no set but the first";
@@ -92,7 +92,7 @@ TEST_F(Sets, LeavesNoSetThatIsNotFinished) {
   std::vector<int> values = RandomValues();
   values.push_back(static_cast<int>(RandomInt(kLargestValue + 1, 65535)));
   Helper maker = box.Start("CreatesSet", {{"key", key}, {"values", Binary(Packed(values))}});
-  EXPECT_THAT(maker.Wait(), Exited(1));
+  EXPECT_THAT(OutcomeOf(maker), ComesToItsEnd());
   EXPECT_THAT(maker.call(), FailedWith(ERANGE)) << "one of the values is above 32767";
   EXPECT_THAT(SysvLeft(box), NothingLeftBehind());
 

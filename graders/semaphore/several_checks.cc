@@ -191,7 +191,7 @@ TEST_F(AllAtOnce, MovesNoMoreThanThereIs) {
   const int id = NewSet(box, too_few);
 
   Helper impatient = StartMove(box, id, 0, 1, amount, 0);
-  EXPECT_THAT(impatient.Wait(), Exited(1)) << "move_units() may not wait";
+  EXPECT_THAT(OutcomeOf(impatient), ComesToItsEnd()) << "move_units() may not wait";
   EXPECT_THAT(impatient.call(), FailedWith(EAGAIN)) << "there was one too few";
   EXPECT_THAT(ValuesOf(box, id), HasValues(too_few));
 
@@ -207,7 +207,7 @@ TEST_F(AllAtOnce, MovesNoMoreThanThereIs) {
   const std::vector<int> full = {amount, kLargestValue - amount + 1};
   const int other = NewSet(box, full);
   Helper mover = StartMove(box, other, 0, 1, amount, 1);
-  EXPECT_THAT(mover.Wait(), Exited(1));
+  EXPECT_THAT(OutcomeOf(mover), ComesToItsEnd());
   EXPECT_THAT(mover.call(), FailedWith(ERANGE)) << "semaphore 1 would have 32768";
   EXPECT_THAT(ValuesOf(box, other), HasValues(full)) << "nothing was moved";
 }
@@ -297,7 +297,7 @@ TEST_F(AllAtOnce, ReportsThatTheSetIsRemovedMeanwhile) {
 
     RemoveFromOutside(box, id);
 
-    EXPECT_THAT(waiter.Wait(), Exited(1));
+    EXPECT_THAT(OutcomeOf(waiter), ComesToItsEnd());
     EXPECT_THAT(waiter.call(), FailedWith(EIDRM)) << "the set was removed while it waited";
   }
 }

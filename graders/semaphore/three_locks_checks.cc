@@ -410,7 +410,7 @@ TEST_F(ThreeLocks, NoticesAChildThatDiedTooEarly) {
     kill(*box.observer().Held(locking).begin(), SIGKILL);
     box.Release(locking);
 
-    EXPECT_THAT(caller.Wait(), Exited(1)) << KindText(kind);
+    EXPECT_THAT(OutcomeOf(caller), ComesToItsEnd()) << KindText(kind);
     EXPECT_THAT(caller.call(), FailedWith(ECANCELED))
         << KindText(kind) << ". The child was killed by SIGKILL before it held the lock.";
     EXPECT_THAT(LeftBehind(box, caller.call()), NothingLeftBehind()) << KindText(kind);
