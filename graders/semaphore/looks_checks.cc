@@ -11,8 +11,15 @@
 namespace ipclab {
 namespace {
 
+// In which one may sleep for a time ...
 const std::vector<Family> kNaps = {Family::kSleep, Family::kPoll, Family::kFutex,
                                    Family::kSignalWait};
+// ... or until something is there: a timer's descriptor, or somebody else who looks.
+const std::vector<Family> kOtherWaits = {Family::kRead, Family::kWait};
+
+bool IsIn(const std::vector<Family>& families, Family family) {
+  return std::ranges::count(families, family) != 0;
+}
 
 struct Looks {
   int naps = 0;
@@ -23,7 +30,8 @@ Looks LooksOf(const Sandbox& box, const Helper& helper) {
   Looks looks;
   for (const Event& event : box.events()) {
     if (event.kind != Event::Kind::kCall || event.pid != helper.pid()) continue;
-    const bool naps = std::ranges::count(kNaps, event.family) != 0 || event.time_limit;
+    const bool naps =
+        IsIn(kNaps, event.family) || IsIn(kOtherWaits, event.family) || event.time_limit;
     if (naps) ++looks.naps;
     looks.since_nap = naps ? 0 : looks.since_nap + 1;
   }
@@ -38,7 +46,7 @@ bool HasReturned(const Helper& helper) {
 bool EndsByItself(const Blocked& call) {
   if (call.call == SYS_semtimedop) return call.args[3] != 0;
   const Family family = FamilyOf(call.call);
-  return family == Family::kRestart || std::ranges::count(kNaps, family) != 0;
+  return family == Family::kRestart || IsIn(kNaps, family);
 }
 
 // Asleep in another call than those. It is the kernel that says in which: to the trace, a nap that
@@ -60,6 +68,7 @@ bool SleepsOtherwise(const Helper& helper) {
 SandboxOptions WatchesLooks() {
   SandboxOptions options;
   options.watch = kNaps;
+  options.watch.insert(options.watch.end(), kOtherWaits.begin(), kOtherWaits.end());
   options.watch.push_back(Family::kSemaphores);
   return options;
 }

@@ -217,8 +217,8 @@ TEST_F(OpenOnce, LeavesTheValuesToASlowCreator) {
 }
 
 TEST_F(OpenOnce, GivesUpWhenTheCreatorHasDied) {
-  constexpr int kLimit = 25;
-  Sandbox box(WatchesLooks());
+  constexpr int kLimit = 50;
+  Sandbox box({.watch = {Family::kSemaphores}});
   const key_t key = RandomKey();
   const std::vector<int> init = RandomInit();
   Helper creator = Open(box, key, init);

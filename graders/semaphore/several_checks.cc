@@ -254,7 +254,7 @@ HELPER(AsksForBadShares) {
                                          {0, 3, 1},
                                          {-1, 1, 1},
                                          {0, 65536, 1}}) {
-    STUDENT(move_units)(id, from, to, amount, 0);
+    STUDENT(move_units)(id, from, to, amount, 1);
   }
   Report("value", ValueHere(id, 0));
   Check(semctl(id, 0, IPC_RMID), "semctl(IPC_RMID)");

@@ -9,12 +9,12 @@
 #include <unistd.h>
 
 #include "graders/semaphore/expectations.h"
+#include "graders/semaphore/locks.h"
 #include "labs/semaphore/semaphore.h"
 
 namespace ipclab {
 namespace {
 
-using semaphore::Kind;
 using semaphore::lock3_destroy;
 using semaphore::lock3_init;
 using semaphore::lock3_lock;
@@ -22,83 +22,6 @@ using semaphore::lock3_recover_test;
 using semaphore::lock3_unlock;
 
 EXERCISE(ThreeLocks);
-
-constexpr Kind kKinds[] = {Kind::kSysV, Kind::kRecordLock, Kind::kRobustMutex};
-
-const char* KindText(Kind kind) {
-  switch (kind) {
-    case Kind::kSysV:
-      return "kSysV";
-    case Kind::kRecordLock:
-      return "kRecordLock";
-    case Kind::kRobustMutex:
-      break;
-  }
-  return "kRobustMutex";
-}
-
-Helper Start(Sandbox& box, const std::string& name, Kind kind) {
-  return box.Start(name, {{"kind", static_cast<int>(kind)}, {"dir", Binary(RandomWord(8))}});
-}
-
-Kind KindOf(const Args& args) { return static_cast<Kind>(args.Int("kind")); }
-
-// ---- In helpers ---------------------------------------------------------------------------------
-// A handle stands for its lock in the helper and in its children, so all that use one lock are of
-// one family. What the children do, which make no marks, they report.
-
-// A folder for the lock, which must be empty again in the end.
-class Folder {
- public:
-  explicit Folder(const Args& args) : name_(args.Bytes("dir")) {
-    umask(0);
-    Check(mkdir(name_.c_str(), 0700), "mkdir");
-  }
-  ~Folder() { rmdir(name_.c_str()); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-
-  const char* name() const { return name_.c_str(); }
-
- private:
-  std::string name_;
-};
-
-// A call of the submission by a child of the helper.
-template <typename Function>
-Function* Unmarked(const char* name) {
-  return reinterpret_cast<Function*>(SubmissionSymbol(name));
-}
-
-// Reports the result, or -errno.
-int Do(const std::string& key, const char* name, void* handle) {
-  const int result = Unmarked<int(void*)>(name)(handle);
-  Report(key, result == -1 ? -errno : result);
-  return result;
-}
-
-// A named place where a process waits until the check lets it on: see HoldPlace.
-constexpr std::uint64_t kNoProcess = 5'000'000;  // Above the largest process id of Linux.
-enum Place { kInside, kAtTheDoor, kMade };
-
-void Stop(Place place) { static_cast<void>(kill(static_cast<pid_t>(kNoProcess + place), 0)); }
-
-// Holds who comes to this place next.
-int HoldPlace(Sandbox& box, Place place) {
-  const auto where = [place](const Event& event) { return event.args[0] == kNoProcess + place; };
-  return box.AddRule({.family = Family::kSignalSend, .where = where, .hold = true});
-}
-
-// Serves the box until nothing moves; fails if the helper's last call has returned meanwhile.
-testing::AssertionResult StaysOut(Sandbox& box, const Helper& helper) {
-  const testing::AssertionResult came = ComesToRest(box);
-  if (!came) return came;
-  const auto& calls = helper.process().calls;
-  if (!calls.empty() && !calls.back().returned) return testing::AssertionSuccess();
-  return testing::AssertionFailure()
-         << (calls.empty() ? "it is not there"
-                           : DescribeCall(calls.back()) + " instead of waiting");
-}
 
 // ---- One at a time ------------------------------------------------------------------------------
 
@@ -136,9 +59,9 @@ TEST_F(ThreeLocks, LetsOneInAtATime) {
     ASSERT_TRUE(SomebodyComesTo(box, inside)) << KindText(kind) << ". The lock was free.";
     box.Release(door);
 
-    ASSERT_TRUE(StaysOut(box, parent)) << KindText(kind) << ". Its child is inside.";
+    ASSERT_TRUE(StaysOut(box, parent, kind)) << KindText(kind) << ". Its child is inside.";
     ASSERT_TRUE(Interrupt(box, parent, SIGUSR1));
-    ASSERT_TRUE(StaysOut(box, parent))
+    ASSERT_TRUE(StaysOut(box, parent, kind))
         << KindText(kind) << ". Its child is inside, and a signal came.";
     box.Release(inside);
 
@@ -160,7 +83,7 @@ TEST_F(ThreeLocks, IsFreeWhenItsHolderHasDied) {
       const pid_t child = *box.observer().Held(inside).begin();
       if (waits) {
         box.Release(door);
-        ASSERT_TRUE(StaysOut(box, parent)) << KindText(kind) << ". Its child is inside.";
+        ASSERT_TRUE(StaysOut(box, parent, kind)) << KindText(kind) << ". Its child is inside.";
       }
       kill(child, SIGKILL);
       ASSERT_TRUE(WaitUntilEnded(box, child));
@@ -338,12 +261,12 @@ TEST_F(ThreeLocks, LeavesNothingThatItCouldNotMake) {
   Sandbox box({.watch = {Family::kSemaphores, Family::kMap}});
   box.Fail(Family::kSemaphores, ENOSPC);
   box.Fail(Family::kFork, EAGAIN);
-  const auto maps_shared = [](const Event& event) {
-    return !event.function.empty() && event.number == SYS_mmap && (event.args[3] & MAP_SHARED) != 0;
-  };
-  box.AddRule({.family = Family::kMap, .where = maps_shared, .answer = -ENOMEM});
-
   Helper caller = Start(box, "MakesNone", Kind::kSysV);
+  const auto maps_the_mutex = [&caller](const Event& event) {
+    return event.number == SYS_mmap && (event.args[3] & MAP_SHARED) != 0 &&
+           caller.process().calls.size() == 6;
+  };
+  box.AddRule({.family = Family::kMap, .where = maps_the_mutex, .answer = -ENOMEM});
 
   ASSERT_THAT(OutcomeOf(caller), ComesToItsEnd());
   EXPECT_THAT(caller.call(0), FailedWith(EINVAL)) << "there is no such kind";
@@ -379,6 +302,15 @@ bool AChildMadeCalls(const Sandbox& box, Family family) {
   });
 }
 
+MATCHER(OneIsKilled, "a child of lock3_recover_test() dies by SIGKILL") {
+  for (const Process& child : arg) {
+    if (child.status == SIGKILL) return true;
+    *result_listener << "a child " << (child.status ? DescribeStatus(*child.status) : "lives")
+                     << "; ";
+  }
+  return false;
+}
+
 TEST_F(ThreeLocks, ShowsThatALockRecovers) {
   for (const Kind kind : kKinds) {
     Sandbox box({.watch = {Family::kSemaphores, Family::kFcntl}, .skip_sleeps = true});
@@ -386,9 +318,7 @@ TEST_F(ThreeLocks, ShowsThatALockRecovers) {
     Helper caller = Start(box, "Recovers", kind);
 
     ASSERT_THAT(OutcomeOf(caller), Succeeds()) << KindText(kind);
-    const std::vector<Process> children = box.Children();
-    ASSERT_EQ(children.size(), 1U) << "children of lock3_recover_test()";
-    EXPECT_EQ(children[0].status, SIGKILL) << "The child dies by SIGKILL.";
+    EXPECT_THAT(box.Children(), OneIsKilled());
     if (kind != Kind::kRobustMutex) {
       EXPECT_TRUE(AChildMadeCalls(box, LockingCalls(kind)))
           << KindText(kind) << ". The child takes the lock before it dies.";
