@@ -25,6 +25,7 @@
 #include <optional>
 #include <string>
 
+#include "common/base/names.h"
 #include "common/observe/blocked.h"
 #include "common/observe/calls.h"
 #include "graders/semaphore/expectations.h"
@@ -87,6 +88,27 @@ inline int Do(const std::string& key, const char* name, void* handle) {
   Report(key, result == -1 ? -errno : result);
   return result;
 }
+
+// What such a call came to, as Do() reported it.
+struct Told {
+  std::int64_t result;
+};
+
+constexpr std::int64_t kNothingYet = -9999;
+
+inline Told ToldOf(const Helper& helper, const std::string& key) {
+  return {helper.Reported(key, kNothingYet)};
+}
+
+inline std::string ResultText(std::int64_t result) {
+  if (result == kNothingYet) return "it has not returned";
+  return result < 0 ? "it returns -1 with " + ErrnoName(static_cast<int>(-result))
+                    : "it returns " + std::to_string(result);
+}
+
+inline void PrintTo(const Told& told, std::ostream* out) { *out << ResultText(told.result); }
+
+MATCHER_P(Gives, result, ResultText(result)) { return arg.result == result; }
 
 // A named place where a process waits until the check lets it on: see HoldPlace.
 constexpr std::uint64_t kNoProcess = 5'000'000;  // Above the largest process id of Linux.

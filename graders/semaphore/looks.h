@@ -24,7 +24,7 @@ SandboxOptions WatchesLooks();
 // still waits.
 [[nodiscard]] testing::AssertionResult Notices(Sandbox& box, const Helper& helper);
 
-// Serves the box until the helper has ended, or waits.
+// Serves the box until the helper has ended, or waits, asleep or not.
 void EndsOrWaits(Sandbox& box, const Helper& helper);
 
 }  // namespace ipclab

@@ -38,6 +38,9 @@ Looks LooksOf(const Sandbox& box, const Helper& helper) {
   return looks;
 }
 
+// More than anybody needs for one look.
+constexpr int kMostCalls = 30;
+
 bool HasReturned(const Helper& helper) {
   const auto& calls = helper.process().calls;
   return !calls.empty() && calls.back().returned;
@@ -74,7 +77,6 @@ SandboxOptions WatchesLooks() {
 }
 
 testing::AssertionResult WaitsPatiently(Sandbox& box, const Helper& helper) {
-  constexpr int kMostCalls = 30;
   const int wanted = LooksOf(box, helper).naps + 2;
   const auto spins = [&] { return LooksOf(box, helper).since_nap > kMostCalls; };
   const testing::AssertionResult came = Comes(box, [&] {
@@ -105,7 +107,9 @@ testing::AssertionResult Notices(Sandbox& box, const Helper& helper) {
 
 void EndsOrWaits(Sandbox& box, const Helper& helper) {
   static_cast<void>(Comes(box, [&] {
-    return !helper.process().alive || LooksOf(box, helper).naps >= 2 || SleepsOtherwise(helper);
+    const Looks looks = LooksOf(box, helper);
+    return !helper.process().alive || looks.naps >= 2 || looks.since_nap > kMostCalls ||
+           SleepsOtherwise(helper);
   }));
 }
 

@@ -86,9 +86,14 @@ int HoldAfterCreation(Sandbox& box, const Helper& helper) {
   return box.AddRule({.family = Family::kSemaphores, .where = where, .hold = true, .after = true});
 }
 
-testing::Matcher<const Helper&> Created(int created) {
-  return testing::ResultOf(
-      "*created", [](const Helper& helper) { return helper.Reported("created"); }, created);
+MATCHER(IsReady, "sem_otime is not 0: the set is ready") {
+  *result_listener << "sem_otime is " << arg.last_operation;
+  return arg.last_operation != 0;
+}
+
+MATCHER_P(Created, created, "*created is " + std::to_string(created)) {
+  *result_listener << "*created is " << arg.Reported("created");
+  return arg.Reported("created") == created;
 }
 
 // ---- Making and finding -------------------------------------------------------------------------
@@ -104,12 +109,12 @@ TEST_F(OpenOnce, MakesTheSetAndItsValues) {
         box.Start("OpensOnce", {{"key", key}, {"init", Binary(Packed(init))}, {"mode", mode}});
 
     ASSERT_THAT(OutcomeOf(caller), Succeeds());
-    EXPECT_EQ(caller.Reported("created"), 1) << "*created";
+    EXPECT_THAT(caller, Created(1)) << "there was no set";
     const SysvObject set = FindSet(box, static_cast<int>(caller.call().value));
-    EXPECT_EQ(set.key, key) << "the key of the set whose id sem_open_once() returned";
+    EXPECT_THAT(set, HasKey(key)) << "of the set whose id sem_open_once() returned";
     EXPECT_THAT(ValuesOf(box, set.id), HasValues(init)) << "after its maker has ended";
-    EXPECT_EQ(set.mode & 0777, static_cast<unsigned>(mode)) << "the caller's umask is 077";
-    EXPECT_NE(set.last_operation, 0) << "sem_otime, which tells everybody that the set is ready";
+    EXPECT_THAT(set, HasMode(mode)) << "the caller's umask is 077";
+    EXPECT_THAT(set, IsReady());
   }
 }
 
@@ -123,7 +128,7 @@ TEST_F(OpenOnce, FindsASetThatIsReady) {
     Helper caller = Open(box, key, RandomInit(), limit);
     ASSERT_THAT(OutcomeOf(caller), Succeeds()) << "the timeout is " << limit;
     EXPECT_THAT(caller.call(), Returned(id));
-    EXPECT_EQ(caller.Reported("created"), 0) << "*created. The set was there.";
+    EXPECT_THAT(caller, Created(0)) << "The set was there.";
     EXPECT_THAT(ValuesOf(box, id), HasValues(theirs)) << "of a set that is in use";
   }
 }
@@ -149,8 +154,9 @@ TEST_F(OpenOnce, MakesOneSetHoweverTheyMix) {
       ASSERT_TRUE(Notices(box, *caller)) << where();
       ASSERT_THAT(OutcomeOf(*caller), Succeeds()) << where();
     }
-    ASSERT_EQ(first.call().value, second.call().value) << "Both get the same set. " << where();
-    ASSERT_EQ(first.Reported("created") + second.Reported("created"), 1)
+    ASSERT_THAT(second.call(), Returned(first.call().value))
+        << "Both get the same set. " << where();
+    ASSERT_THAT(first.Reported("created") + second.Reported("created"), Is(1))
         << "*created of both together. " << where();
     ASSERT_THAT(ValuesOf(box, static_cast<int>(first.call().value)), HasValues(init)) << where();
     if (!held) break;
@@ -233,11 +239,12 @@ TEST_F(OpenOnce, GivesUpWhenTheCreatorHasDied) {
     EXPECT_THAT(OutcomeOf(caller), ComesToItsEnd());
     EXPECT_THAT(caller.call(), FailedWith(ETIMEDOUT))
         << "The creator died between semget() and semop(), and the timeout is " << limit << " ms.";
-    EXPECT_GE(caller.Reported("us"), limit * 1000) << "microseconds until it gave up";
+    EXPECT_THAT(caller.Reported("us"), IsAtLeast(limit * 1000)) << "microseconds until it gave up";
     EXPECT_THAT(caller, Created(kUntouched)) << "unchanged";
   }
-  EXPECT_EQ(FindKey(box, key).id, set.id) << "Whoever did not make the set does not remove it.";
-  EXPECT_EQ(FindKey(box, key).last_operation, 0) << "sem_otime of a set that nobody has set up";
+  EXPECT_THAT(FindKey(box, key).id, Is(set.id))
+      << "Whoever did not make the set does not remove it.";
+  EXPECT_THAT(FindKey(box, key), testing::Not(IsReady())) << "Nobody has set it up.";
 }
 
 TEST_F(OpenOnce, BeginsAnewWhenTheSetDisappears) {
@@ -303,7 +310,7 @@ TEST_F(OpenOnce, RefusesWhatDoesNotFit) {
     EXPECT_THAT(caller, Created(kUntouched)) << "unchanged: " << call.why;
   }
   EXPECT_THAT(ValuesOf(box, id), HasValues(std::vector<int>{1, 2})) << "of a set that is in use";
-  EXPECT_EQ(box.SysvObjects().size(), 2U) << "sets that are there, as many as before";
+  EXPECT_THAT(box, HoldsSets(2)) << "as many as before";
 }
 
 TEST_F(OpenOnce, RemovesWhatItCannotSetUp) {

@@ -124,6 +124,11 @@ std::set<pid_t> HeldBy(const Sandbox& box, const std::vector<int>& rules, int se
   return box.observer().Held(rules[static_cast<std::size_t>(seat)]);
 }
 
+testing::AssertionResult IsChildOf(const Sandbox& box, pid_t pid, const Helper& caller) {
+  if (box.observer().process(pid).parent == caller.pid()) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << "not a child of the process that called philosophers()";
+}
+
 TEST_F(Philosophers, SeatsAllOfThem) {
   Sandbox box({.watch = {Family::kSignalSend}});
   for (const int n : {2, static_cast<int>(RandomInt(3, 5))}) {
@@ -135,10 +140,9 @@ TEST_F(Philosophers, SeatsAllOfThem) {
     EXPECT_THAT(evening.Meals(box), AreMeals(evening.Everybodys()));
     std::set<pid_t> all;
     for (const auto& [seat, eaters] : evening.Eaters(box)) {
-      EXPECT_EQ(eaters.size(), 1U) << "processes that ate at seat " << seat;
+      EXPECT_THAT(eaters.size(), Is(1)) << "processes that ate at seat " << seat;
       for (const pid_t eater : eaters) {
-        EXPECT_EQ(box.observer().process(eater).parent, caller.pid())
-            << "the parent of the one at seat " << seat;
+        EXPECT_TRUE(IsChildOf(box, eater, caller)) << "the one at seat " << seat;
         EXPECT_TRUE(all.insert(eater).second) << "One process ate at two seats.";
       }
     }

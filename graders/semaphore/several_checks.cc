@@ -175,7 +175,7 @@ TEST_F(AllAtOnce, MovesUnitsAtOneMoment) {
     box.Release(rule);
 
     ASSERT_THAT(OutcomeOf(mover), Succeeds());
-    ASSERT_EQ(std::accumulate(seen.begin(), seen.end(), 0), 77)
+    ASSERT_THAT(std::accumulate(seen.begin(), seen.end(), 0), Is(77))
         << "The sum of all values. The mover was held at its call " << nth
         << " of semctl() or semop(), and another process looked.";
     ASSERT_THAT(ValuesOf(box, id), HasValues(std::vector<int>{7, 30 + amount, 40 - amount}))
@@ -281,7 +281,7 @@ TEST_F(AllAtOnce, RefusesWhatMakesNoSense) {
   for (const int error : {EINVAL, EINVAL, ERANGE, EFBIG, EFBIG, EFBIG, EFBIG}) {
     EXPECT_THAT(caller.call(next++), FailedWith(error));
   }
-  EXPECT_EQ(caller.Reported("value"), 600) << "the value of semaphore 0 after all that";
+  EXPECT_THAT(caller.Reported("value"), Is(600)) << "the value of semaphore 0 after all that";
   for (int i = 0; i < 3; ++i) {
     EXPECT_THAT(caller.call(next++), FailedWith(EINVAL)) << "the set has been removed";
   }

@@ -67,7 +67,7 @@ TEST_F(ThreeLocks, LetsOneInAtATime) {
 
     ASSERT_THAT(OutcomeOf(parent), Succeeds()) << KindText(kind) << ". Its child has left.";
     for (const char* key : {"child_locks", "child_unlocks", "next_locks", "next_unlocks"}) {
-      EXPECT_EQ(parent.Reported(key), 0) << KindText(kind) << ", " << key;
+      EXPECT_THAT(ToldOf(parent, key), Gives(0)) << KindText(kind) << ", " << key;
     }
   }
 }
@@ -92,7 +92,7 @@ TEST_F(ThreeLocks, IsFreeWhenItsHolderHasDied) {
       ASSERT_THAT(OutcomeOf(parent), Succeeds())
           << KindText(kind) << ". Its child was inside and was killed by SIGKILL "
           << (waits ? "while it waited." : "before it came.");
-      EXPECT_EQ(parent.Reported("next_locks"), 0)
+      EXPECT_THAT(ToldOf(parent, "next_locks"), Gives(0))
           << KindText(kind) << ". Another child came after the parent.";
     }
   }
@@ -126,19 +126,22 @@ TEST_F(ThreeLocks, KnowsWhoHoldsIt) {
     Helper parent = Start(box, "HoldsItself", kind);
     ASSERT_TRUE(SomebodyComesTo(box, inside)) << KindText(kind) << ". The lock was free.";
     ASSERT_TRUE(ComesToRest(box));
-    EXPECT_EQ(parent.Reported("child_unlocks"), -EPERM)
+    EXPECT_THAT(ToldOf(parent, "child_unlocks"), Gives(-EPERM))
         << KindText(kind) << ". A child gives back what its parent holds.";
-    ASSERT_EQ(parent.Reported("child_locks"), -9999)
+    ASSERT_THAT(ToldOf(parent, "child_locks"), Gives(kNothingYet))
         << KindText(kind) << ". A child takes the lock. Its parent holds it, so it has to wait.";
     box.Release(inside);
 
     ASSERT_THAT(OutcomeOf(parent), Succeeds()) << KindText(kind);
-    EXPECT_EQ(parent.Reported("unlocks_free"), -EPERM) << KindText(kind) << ". Nobody held it.";
-    EXPECT_EQ(parent.Reported("locks_twice"), -EDEADLK)
+    EXPECT_THAT(ToldOf(parent, "unlocks_free"), Gives(-EPERM))
+        << KindText(kind) << ". Nobody held it.";
+    EXPECT_THAT(ToldOf(parent, "locks_twice"), Gives(-EDEADLK))
         << KindText(kind) << ". The caller held it.";
-    EXPECT_EQ(parent.Reported("child_locks"), 0) << KindText(kind) << ". Its parent has left.";
-    EXPECT_EQ(parent.Reported("child_leaves"), 0) << KindText(kind);
-    EXPECT_EQ(parent.Reported("unlocks_twice"), -EPERM) << KindText(kind) << ". It was given back.";
+    EXPECT_THAT(ToldOf(parent, "child_locks"), Gives(0))
+        << KindText(kind) << ". Its parent has left.";
+    EXPECT_THAT(ToldOf(parent, "child_leaves"), Gives(0)) << KindText(kind);
+    EXPECT_THAT(ToldOf(parent, "unlocks_twice"), Gives(-EPERM))
+        << KindText(kind) << ". It was given back.";
   }
 }
 
@@ -184,14 +187,13 @@ TEST_F(ThreeLocks, IsMadeOfWhatItsKindSays) {
 
     for (const TreeEntry& name : box.Names()) {
       if (!S_ISREG(name.type)) continue;
-      EXPECT_NE(name.path.find("/" + dir + "/"), std::string::npos)
-          << name.path << " is not in dir";
-      EXPECT_EQ(name.permissions & 07, 0U) << "rights of others on " << name.path;
+      EXPECT_THAT(name.path, testing::HasSubstr("/" + dir + "/")) << "a file that is not in dir";
+      EXPECT_THAT(name.permissions & 07, Is(0)) << "rights of others on " << name.path;
     }
     const std::vector<SysvObject> sets = box.SysvObjects();
-    EXPECT_EQ(sets.size(), kind == Kind::kSysV ? 2U : 0U)
+    EXPECT_THAT(sets.size(), Is(kind == Kind::kSysV ? 2 : 0))
         << "sets of semaphores, for two locks of " << KindText(kind);
-    for (const SysvObject& set : sets) EXPECT_EQ(set.key, IPC_PRIVATE) << "the key of a set";
+    for (const SysvObject& set : sets) EXPECT_THAT(set, HasKey(IPC_PRIVATE));
     if (kind == Kind::kRecordLock) {
       EXPECT_TRUE(TookARecordLock(box)) << "fcntl() with F_SETLK or F_SETLKW";
     } else if (kind == Kind::kRobustMutex) {
@@ -200,7 +202,7 @@ TEST_F(ThreeLocks, IsMadeOfWhatItsKindSays) {
     box.Release(made);
 
     ASSERT_THAT(OutcomeOf(caller), Succeeds()) << KindText(kind);
-    EXPECT_EQ(caller.Reported("child_locks"), 0)
+    EXPECT_THAT(ToldOf(caller, "child_locks"), Gives(0))
         << KindText(kind) << ". There are two locks, and the parent held the other one.";
   }
 }
@@ -227,9 +229,10 @@ TEST_F(ThreeLocks, DestroysAllOfIt) {
     Helper caller = Start(box, "MakesAndDestroys", kind);
 
     ASSERT_THAT(OutcomeOf(caller), Succeeds()) << KindText(kind);
-    EXPECT_EQ(caller.Reported("destroys_held"), -EBUSY)
+    EXPECT_THAT(ToldOf(caller, "destroys_held"), Gives(-EBUSY))
         << KindText(kind) << ". The caller of lock3_destroy() held the lock.";
-    EXPECT_EQ(caller.Reported("child_unlocks"), -EPERM) << KindText(kind) << ". It is still there.";
+    EXPECT_THAT(ToldOf(caller, "child_unlocks"), Gives(-EPERM))
+        << KindText(kind) << ". It is still there.";
     EXPECT_THAT(caller.Leftovers(), NothingLeftBehind()) << KindText(kind);
     EXPECT_THAT(NamesLeft(box), NothingLeftBehind()) << KindText(kind);
     EXPECT_THAT(SysvLeft(box), NothingLeftBehind()) << KindText(kind);
@@ -278,7 +281,7 @@ TEST_F(ThreeLocks, LeavesNothingThatItCouldNotMake) {
   EXPECT_THAT(caller.call(6), FailedWith(EINVAL)) << "there is no such kind";
   EXPECT_THAT(caller.call(7), FailedWith(ENOENT)) << "kRecordLock, and dir does not exist";
   EXPECT_THAT(caller.call(8), FailedWith(EAGAIN)) << "kSysV, and fork() failed";
-  EXPECT_EQ(caller.Reported("untouched"), 1) << "*handle is unchanged";
+  EXPECT_THAT(caller.Reported("untouched"), Is(1)) << "*handle is unchanged";
   EXPECT_THAT(caller.Leftovers(), NothingLeftBehind());
   EXPECT_THAT(NamesLeft(box), NothingLeftBehind());
   EXPECT_THAT(SysvLeft(box), NothingLeftBehind());

@@ -89,12 +89,12 @@ TEST_F(WhoWaits, DescribesEverySemaphore) {
   for (int num = 0; num < 4; ++num) {
     const SysvSemaphore told = ToldOf(caller, num);
     const SysvSemaphore real = SemaphoreOf(box, id, num);
-    EXPECT_EQ(told.value, real.value) << "the value of semaphore " << num;
-    EXPECT_EQ(told.last_pid, real.last_pid)
+    EXPECT_THAT(told.value, Is(real.value)) << "the value of semaphore " << num;
+    EXPECT_THAT(told.last_pid, Is(real.last_pid))
         << "the process that changed semaphore " << num << " last";
-    EXPECT_EQ(told.waiting_for_increase, real.waiting_for_increase)
+    EXPECT_THAT(told.waiting_for_increase, Is(real.waiting_for_increase))
         << "processes that wait for semaphore " << num << " to grow";
-    EXPECT_EQ(told.waiting_for_zero, real.waiting_for_zero)
+    EXPECT_THAT(told.waiting_for_zero, Is(real.waiting_for_zero))
         << "processes that wait for semaphore " << num << " to become zero";
   }
 }
@@ -107,12 +107,13 @@ TEST_F(WhoWaits, StoresNoMoreThanFits) {
   Helper caller = box.Start("DescribesSet", {{"id", id}, {"cap", n + 2}});
   EXPECT_THAT(caller.Wait(), Exited(0));
   EXPECT_THAT(caller.call(), Returned(n)) << "the set has " << n << ", cap is " << n + 2;
-  EXPECT_EQ(caller.Reported("untouched"), 2 + 4) << "members of `out` behind the last semaphore";
+  EXPECT_THAT(caller.Reported("untouched"), Is(2 + 4))
+      << "members of `out` behind the last semaphore";
 
   Helper small = box.Start("DescribesSet", {{"id", id}, {"cap", n - 1}});
   EXPECT_THAT(small.Wait(), Exited(0));
   EXPECT_THAT(small.call(), FailedWith(ENOBUFS)) << "the set has " << n << ", cap is " << n - 1;
-  EXPECT_EQ(small.Reported("untouched"), n - 1 + 4) << "members of `out`; all are unchanged";
+  EXPECT_THAT(small.Reported("untouched"), Is(n - 1 + 4)) << "members of `out`; all are unchanged";
 }
 
 // ---- Waiting for those who wait -----------------------------------------------------------------
@@ -189,7 +190,7 @@ TEST_F(WhoWaits, GivesUpInTime) {
     EXPECT_THAT(OutcomeOf(caller), ComesToItsEnd());
     EXPECT_THAT(caller.call(), FailedWith(ETIMEDOUT))
         << "waiters is 2, one waits, and the timeout is " << limit << " ms";
-    EXPECT_GE(caller.Reported("us"), limit * 1000) << "microseconds until it gave up";
+    EXPECT_THAT(caller.Reported("us"), IsAtLeast(limit * 1000)) << "microseconds until it gave up";
   }
 }
 
@@ -210,10 +211,10 @@ TEST_F(WhoWaits, SetsTheModeAndNothingElse) {
     Helper caller = box.Start("SetsMode", {{"id", id}, {"mode", mode}});
     ASSERT_THAT(OutcomeOf(caller), Succeeds());
     const SysvObject after = FindSet(box, id);
-    EXPECT_EQ(after.mode & 0777, static_cast<unsigned>(mode)) << "the mode of the set";
-    EXPECT_EQ(after.uid, before.uid) << "its owner";
-    EXPECT_EQ(after.gid, before.gid) << "its group";
-    EXPECT_EQ(after.key, key);
+    EXPECT_THAT(after, HasMode(mode));
+    EXPECT_THAT(after.uid, Is(before.uid)) << "its owner";
+    EXPECT_THAT(after.gid, Is(before.gid)) << "its group";
+    EXPECT_THAT(after, HasKey(key));
     EXPECT_THAT(ValuesOf(box, id), HasValues(values));
   }
 }

@@ -21,9 +21,8 @@
 //  - Semaphores of a set are numbered from 0. In struct sembuf, numbers and amounts are short
 //    integers: what does not fit is an error, and not cut off.
 //  - "Undone at its end" means: when the process ends, however it ends, SIGKILL included, the
-//  kernel
-//    gives back what the process has taken and not given back itself, and takes back what it has
-//    given and not taken. "Stays" means that nothing is undone. See SEM_UNDO in semop(2).
+//    kernel gives back what the process has taken and not given back itself, and takes back what
+//    it has given and not taken. "Stays" means that nothing is undone. See SEM_UNDO in semop(2).
 //  - A child never returns into the caller's code: it ends with _exit(2).
 //  - Right of a set's owner: 0400 to read (semctl GETVAL ..., wait for zero), 0200 to alter.
 #ifndef IPCLAB_LABS_SEMAPHORE_SEMAPHORE_H_
@@ -177,8 +176,7 @@ int philosophers(int n, int meals, int (*eat)(int seat, void* arg), void* arg);
 //         EINVAL    it has another number of semaphores; n is not within 1 to 500
 //         EEXIST    key is IPC_PRIVATE: nobody else could find it
 //         ERANGE    a value is above 32767; EACCES; those of semget, semctl, semop. Who made the
-//         set
-//                   and cannot set it up removes it again; nobody else does.
+//                   set and cannot set it up removes it again; nobody else does.
 // On failure *created is unchanged.
 int sem_open_once(key_t key, int n, const unsigned short* init, mode_t mode, int timeout_ms,
                   int* created);

@@ -3,11 +3,9 @@
 //
 // Three habits carry all of it:
 //  - To look and to act are one call. semctl(GETVAL) tells what was, and nobody waits for you to
-//  act
-//    on it; semop(2) decides and changes at one moment, for a whole array of operations.
+//    act on it; semop(2) decides and changes at one moment, for a whole array of operations.
 //  - Who must survive whom decides on SEM_UNDO. A lock is given back when its holder dies; a
-//  message
-//    outlives its sender.
+//    message outlives its sender.
 //  - Every wait has four ends: done, interrupted (go on, with the rest of the time), too late, and
 //    the set is gone.
 #include "semaphore.h"
