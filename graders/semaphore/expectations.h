@@ -159,7 +159,9 @@ MATCHER_P(HasKey, key,
 
 // What a matcher says of them tells more.
 inline void PrintTo(const Helper&, std::ostream* out) { *out << "the caller"; }
-inline void PrintTo(const Process& process, std::ostream* out) { *out << process.inner_pid; }
+inline void PrintTo(const Process& process, std::ostream* out) {
+  *out << "process " << process.inner_pid;
+}
 
 inline void PrintTo(const SysvObject& object, std::ostream* out) {
   *out << (object.id == -1 ? "no such set" : object.Name());

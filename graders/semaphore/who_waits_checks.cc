@@ -169,6 +169,7 @@ TEST_F(WhoWaits, CountsOnlyThoseWhoStillWait) {
   ASSERT_TRUE(WaitsPatiently(box, caller)) << "A signal came.";
   doomed.Signal(SIGKILL);
   EXPECT_THAT(doomed.Wait(), KilledBy(SIGKILL));
+  ASSERT_TRUE(WaitsPatiently(box, caller)) << "waiters is 2. One waited and was killed.";
   NewWaiter(box, id, 1, kForMore);
 
   EXPECT_TRUE(WaitsPatiently(box, caller))
