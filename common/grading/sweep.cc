@@ -27,18 +27,25 @@ const std::map<Family, std::vector<int>>& Errors() {
       {Family::kSplice, {EINTR, ENOMEM}}, {Family::kPoll, {EINTR, ENOMEM}},
       {Family::kWait, {EINTR}},           {Family::kExec, {ENOMEM}},
       {Family::kSignalWait, {EINTR}},     {Family::kMap, {ENOMEM}},
-      {Family::kMode, {EPERM}},
+      {Family::kMode, {EPERM}},           {Family::kStat, {ENOMEM}},
+      {Family::kResize, {EINTR, EIO}},    {Family::kName, {ENOSPC}},
   };
   return errors;
 }
 
-// Those of calls whose family is too mixed to tell.
-const std::map<long, std::vector<int>>& SysvErrors() {
+// Those of calls whose family is too mixed to tell. A mapping that cannot be given back stays.
+const std::map<long, std::vector<int>>& ErrorsByNumber() {
   static const std::map<long, std::vector<int>> errors = {
-      {SYS_msgget, {ENOSPC, ENOMEM}}, {SYS_msgsnd, {EINTR, ENOMEM}},
-      {SYS_msgrcv, {EINTR, EIDRM}},   {SYS_semget, {ENOSPC, ENOMEM}},
-      {SYS_semop, {EINTR, ENOMEM}},   {SYS_semtimedop, {EINTR, ENOMEM}},
-      {SYS_shmget, {ENOSPC, ENOMEM}}, {SYS_shmat, {ENOMEM}},
+      {SYS_msgget, {ENOSPC, ENOMEM}},
+      {SYS_msgsnd, {EINTR, ENOMEM}},
+      {SYS_msgrcv, {EINTR, EIDRM}},
+      {SYS_semget, {ENOSPC, ENOMEM}},
+      {SYS_semop, {EINTR, ENOMEM}},
+      {SYS_semtimedop, {EINTR, ENOMEM}},
+      {SYS_shmget, {ENOSPC, ENOMEM}},
+      {SYS_shmat, {ENOMEM}},
+      {SYS_munmap, {}},
+      {SYS_mprotect, {}},
   };
   return errors;
 }
@@ -46,8 +53,8 @@ const std::map<long, std::vector<int>>& SysvErrors() {
 std::vector<int> ErrorsOf(const Event& event) {
   // To take a name away needs nothing that could be lacking; and if it failed, the name would stay.
   if (event.number == SYS_unlink || event.number == SYS_unlinkat) return {};
-  const auto by_number = SysvErrors().find(event.number);
-  if (by_number != SysvErrors().end()) return by_number->second;
+  const auto by_number = ErrorsByNumber().find(event.number);
+  if (by_number != ErrorsByNumber().end()) return by_number->second;
   const auto by_family = Errors().find(event.family);
   return by_family != Errors().end() ? by_family->second : std::vector<int>();
 }

@@ -35,6 +35,12 @@ std::string PathOf(pid_t tid, const CallInfo& call) {
     case SYS_mknodat:
     case SYS_unlinkat:
     case SYS_execveat:
+    case SYS_renameat:
+    case SYS_renameat2:
+    case SYS_linkat:
+    case SYS_symlinkat:
+    case SYS_newfstatat:
+    case SYS_statx:
       return Shown(tid, call.args[1]);
     default:
       return Shown(tid, call.args[0]);

@@ -22,6 +22,11 @@ const std::map<long, Row>& Table() {
       {SYS_mknod, {Family::kOpen, -1}},
       {SYS_unlink, {Family::kOpen, -1}},
       {SYS_chmod, {Family::kMode, -1}},
+      {SYS_rename, {Family::kName, -1}},
+      {SYS_link, {Family::kName, -1}},
+      {SYS_symlink, {Family::kName, -1}},
+      {SYS_stat, {Family::kStat, -1}},
+      {SYS_lstat, {Family::kStat, -1}},
       {SYS_dup2, {Family::kDup, 0}},
       {SYS_poll, {Family::kPoll, -1}},
       {SYS_select, {Family::kPoll, -1}},
@@ -42,6 +47,16 @@ const std::map<long, Row>& Table() {
       {SYS_fchmod, {Family::kMode, 0}},
       {SYS_fchmodat, {Family::kMode, -1}},
       {SYS_umask, {Family::kMode, -1}},
+      {SYS_renameat, {Family::kName, -1}},
+      {SYS_renameat2, {Family::kName, -1}},
+      {SYS_linkat, {Family::kName, -1}},
+      {SYS_symlinkat, {Family::kName, -1}},
+      {SYS_fstat, {Family::kStat, 0}},
+      {SYS_newfstatat, {Family::kStat, 0}},
+      {SYS_statx, {Family::kStat, 0}},
+      {SYS_ftruncate, {Family::kResize, 0}},
+      {SYS_truncate, {Family::kResize, -1}},
+      {SYS_fallocate, {Family::kResize, 0}},
       {SYS_close, {Family::kClose, 0}},
       {SYS_close_range, {Family::kClose, -1}},
       {SYS_dup, {Family::kDup, 0}},
@@ -94,8 +109,9 @@ const std::map<long, Row>& Table() {
       {SYS_timer_create, {Family::kTimer, -1}},
       {SYS_timer_settime, {Family::kTimer, -1}},
       {SYS_timerfd_settime, {Family::kTimer, 0}},
-      {SYS_mmap, {Family::kMap, -1}},
+      {SYS_mmap, {Family::kMap, 4}},
       {SYS_munmap, {Family::kMap, -1}},
+      {SYS_mremap, {Family::kMap, -1}},
       {SYS_mprotect, {Family::kMap, -1}},
       {SYS_msync, {Family::kMap, -1}},
       {SYS_futex, {Family::kFutex, -1}},
@@ -148,6 +164,12 @@ std::string_view FamilyName(Family family) {
       return "open()";
     case Family::kMode:
       return "chmod()";
+    case Family::kName:
+      return "rename()";
+    case Family::kStat:
+      return "stat()";
+    case Family::kResize:
+      return "ftruncate()";
     case Family::kClose:
       return "close()";
     case Family::kDup:

@@ -18,6 +18,9 @@ enum class Family {
   kSocket,        // socket, socketpair
   kOpen,          // open, openat, creat, mkfifo ...
   kMode,          // chmod, fchmod, fchmodat, umask
+  kName,          // rename, link, symlink and their relatives
+  kStat,          // fstat, stat, lstat, statx
+  kResize,        // ftruncate, truncate, fallocate
   kClose,         // close, close_range
   kDup,           // dup, dup2, dup3
   kFcntl,         // fcntl: F_DUPFD too
@@ -35,7 +38,7 @@ enum class Family {
   kSignalWait,    // pause, rt_sigsuspend, rt_sigtimedwait
   kSleep,         // nanosleep, clock_nanosleep
   kTimer,         // alarm, setitimer, timer_settime, timerfd_settime
-  kMap,           // mmap, munmap, mprotect, msync
+  kMap,           // mmap, munmap, mremap, mprotect, msync
   kFutex,         // futex
   kMessages,      // msgget, msgsnd, msgrcv, msgctl
   kSemaphores,    // semget, semop, semtimedop, semctl

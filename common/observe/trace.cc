@@ -1,8 +1,12 @@
 #include "common/observe/trace.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+
+#include <cstdio>
+#include <utility>
 
 #include "common/base/names.h"
 #include "common/base/text.h"
@@ -15,6 +19,41 @@ std::string Descriptor(const Event& event, ObjectNames& names) {
   std::string text = std::to_string(event.descriptor);
   if (!event.target.empty()) text += " <" + names.Of(event.target) + ">";
   return text;
+}
+
+std::string Address(std::uint64_t address) {
+  if (address == 0) return "NULL";
+  char text[20];
+  std::snprintf(text, sizeof(text), "0x%llx", static_cast<unsigned long long>(address));
+  return text;
+}
+
+std::string Protection(std::uint64_t bits) {
+  std::string text;
+  for (const auto& [bit, name] :
+       {std::pair(PROT_READ, "PROT_READ"), {PROT_WRITE, "PROT_WRITE"}, {PROT_EXEC, "PROT_EXEC"}}) {
+    if ((bits & static_cast<unsigned>(bit)) != 0)
+      text += (text.empty() ? "" : "|") + std::string(name);
+  }
+  return text.empty() ? "PROT_NONE" : text;
+}
+
+std::string MapFlags(std::uint64_t bits) {
+  std::string text = (bits & MAP_TYPE) == MAP_SHARED    ? "MAP_SHARED"
+                     : (bits & MAP_TYPE) == MAP_PRIVATE ? "MAP_PRIVATE"
+                                                        : std::to_string(bits & MAP_TYPE);
+  if ((bits & MAP_ANONYMOUS) != 0) text += "|MAP_ANONYMOUS";
+  if ((bits & MAP_FIXED) != 0) text += "|MAP_FIXED";
+  return text;
+}
+
+// As far as a reader needs it: "mmap(NULL, 4096, PROT_READ, MAP_SHARED, 3 </tmp/x>, 0)".
+std::string MapArguments(const Event& event, ObjectNames& names) {
+  const std::string start = Address(event.args[0]) + ", " + std::to_string(event.args[1]);
+  if (event.number == SYS_mprotect) return start + ", " + Protection(event.args[2]);
+  if (event.number != SYS_mmap) return start;
+  return start + ", " + Protection(event.args[2]) + ", " + MapFlags(event.args[3]) + ", " +
+         Descriptor(event, names) + ", " + std::to_string(static_cast<std::int64_t>(event.args[5]));
 }
 
 std::string Arguments(const Event& event, ObjectNames& names) {
@@ -36,6 +75,15 @@ std::string Arguments(const Event& event, ObjectNames& names) {
     case Family::kExec:
     case Family::kSemaphores:
       return event.detail;
+    case Family::kMap:
+      return MapArguments(event, names);
+    case Family::kName:
+      return event.detail;
+    case Family::kStat:
+      return event.descriptor >= 0 ? Descriptor(event, names) : event.detail;
+    case Family::kResize:
+      return event.descriptor >= 0 ? Descriptor(event, names) + ", " + number(1) + ", " + number(2)
+                                   : event.detail + ", " + number(1);
     case Family::kWait:
       return event.number == SYS_wait4 ? small(0) : small(0) + ", " + small(1);
     case Family::kSignalSend:
@@ -60,8 +108,12 @@ std::string Arguments(const Event& event, ObjectNames& names) {
 std::string Result(const Event& event) {
   if (event.family == Family::kExit) return "";
   if (!event.result) return event.interrupted ? " = -1 EINTR" : " ...";
-  std::string text = *event.result < 0 ? " = -1 " + ErrnoName(static_cast<int>(-*event.result))
-                                       : " = " + std::to_string(*event.result);
+  const bool failed = *event.result < 0 && *event.result > -4096;
+  std::string text = failed ? " = -1 " + ErrnoName(static_cast<int>(-*event.result))
+                            : " = " + std::to_string(*event.result);
+  if (!failed && event.number == SYS_mmap) {
+    text = " = " + Address(static_cast<std::uint64_t>(*event.result));
+  }
   const bool shows_detail = event.family == Family::kPipe || event.family == Family::kSocket;
   if (shows_detail && !event.detail.empty()) text += " " + event.detail;
   return text + (event.injected ? " (arranged by the check)" : "");

@@ -43,6 +43,11 @@ std::int64_t Args::Int(const std::string& key, std::int64_t otherwise) const {
   return values_.contains(key) ? Int(key) : otherwise;
 }
 
+__attribute__((noinline)) void SoilStack() {
+  unsigned char below[2048];
+  for (volatile unsigned char& byte : below) byte = 0xff;
+}
+
 // Never inlined, so that the instruction exists once.
 __attribute__((noinline, noclone, used)) void Mark(Marker kind, std::string_view data) {
   [[maybe_unused]] long result = kMarkerCall;
