@@ -21,6 +21,7 @@
 //  - A timeout is in milliseconds for the whole call; 0 tries once, a negative one has no limit.
 //  - A child never returns into the caller's code: it ends in exec or _exit(2). When exec fails, it
 //    ends with _exit(127).
+//  - popen(3) and system(3) are not allowed.
 #ifndef IPCLAB_LABS_FIFO_FIFO_H_
 #define IPCLAB_LABS_FIFO_FIFO_H_
 

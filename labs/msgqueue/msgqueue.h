@@ -24,6 +24,7 @@
 //    and not the type in front of it.
 //  - There is no /proc where your work is graded, and your rights are those of an ordinary user.
 //  - The functions are called by one thread.
+//  - popen(3) and system(3) are not allowed.
 #ifndef IPCLAB_LABS_MSGQUEUE_MSGQUEUE_H_
 #define IPCLAB_LABS_MSGQUEUE_MSGQUEUE_H_
 

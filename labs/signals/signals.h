@@ -21,6 +21,7 @@
 //    two or so that the C library keeps for itself.
 //  - "Wait status" means the raw number of waitpid(2): open it with WIFEXITED and its relatives.
 //  - The functions are called by one thread.
+//  - popen(3) and system(3) are not allowed.
 #ifndef IPCLAB_LABS_SIGNALS_SIGNALS_H_
 #define IPCLAB_LABS_SIGNALS_SIGNALS_H_
 
