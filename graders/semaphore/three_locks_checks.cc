@@ -195,9 +195,10 @@ TEST_F(ThreeLocks, IsMadeOfWhatItsKindSays) {
         << "sets of semaphores, for two locks of " << KindText(kind);
     for (const SysvObject& set : sets) EXPECT_THAT(set, HasKey(IPC_PRIVATE));
     if (kind == Kind::kRecordLock) {
-      EXPECT_TRUE(TookARecordLock(box)) << "fcntl() with F_SETLK or F_SETLKW";
+      EXPECT_TRUE(TookARecordLock(box)) << "nobody called fcntl() with F_SETLK or F_SETLKW";
     } else if (kind == Kind::kRobustMutex) {
-      EXPECT_TRUE(MapsAFileIn(caller.call(1).after, dir)) << "a shared mapping of a file in dir";
+      EXPECT_TRUE(MapsAFileIn(caller.call(1).after, dir))
+          << "the caller has no shared mapping of a file in dir";
     }
     box.Release(made);
 
@@ -324,7 +325,7 @@ TEST_F(ThreeLocks, ShowsThatALockRecovers) {
     EXPECT_THAT(box.Children(), OneIsKilled());
     if (kind != Kind::kRobustMutex) {
       EXPECT_TRUE(AChildMadeCalls(box, LockingCalls(kind)))
-          << KindText(kind) << ". The child takes the lock before it dies.";
+          << KindText(kind) << ". No child took the lock before it died.";
     }
     EXPECT_THAT(LeftBehind(box, caller.call()), NothingLeftBehind()) << KindText(kind);
     EXPECT_THAT(NamesLeft(box), NothingLeftBehind()) << KindText(kind);
