@@ -249,7 +249,6 @@ void Writer::Lab(const LabResult& lab) {
 
 std::string Writer::NextText(const LabResult& lab) const {
   const NextStep next = FindNext(lab);
-  if (next.exercise == nullptr) return fmt::format(fmt::runtime(words_.all_solved), lab.lab);
   if (!IsBuilt(lab)) return fmt::format(fmt::runtime(words_.next_build), lab.source);
   const std::string exercise = next.exercise->id + " " + next.exercise->name;
   if (next.check->verdict == "not started") {
@@ -266,6 +265,7 @@ void Writer::Footer(const RunResult& run) {
   int not_graded = 0;
   int failed = 0;
   const LabResult* first_open = nullptr;
+  std::vector<std::string> labs;
   for (const LabResult& lab : run.labs) {
     not_graded += CountChecks(lab, CheckStatus::kNotGraded);
     failed += CountChecks(lab, CheckStatus::kFailed);
@@ -274,10 +274,8 @@ void Writer::Footer(const RunResult& run) {
     max_score += lab.max_score;
     solved += CountSolved(lab);
     exercises += static_cast<int>(lab.exercises.size());
-    const bool open = FindNext(lab).exercise != nullptr;
-    if (first_open == nullptr || (open && FindNext(*first_open).exercise == nullptr)) {
-      first_open = &lab;
-    }
+    labs.push_back(lab.lab);
+    if (first_open == nullptr && FindNext(lab).exercise != nullptr) first_open = &lab;
   }
   if (exercises == 0) return;
   Line(fmt::format(
@@ -288,7 +286,10 @@ void Writer::Footer(const RunResult& run) {
     Line(Paint(fmt::format(fmt::runtime(words_.count_not_graded), not_graded), Color::kYellow));
   }
   if (failed > 0) Line(fmt::format(fmt::runtime(words_.repeat), run.seed));
-  Line(fmt::format(fmt::runtime(words_.next), NextText(*first_open)));
+  const std::string next = first_open != nullptr
+                               ? NextText(*first_open)
+                               : fmt::format(fmt::runtime(words_.all_solved), Join(labs, ", "));
+  Line(fmt::format(fmt::runtime(words_.next), next));
 }
 
 std::string Writer::Run(const RunResult& run) {

@@ -148,6 +148,10 @@ TEST(TextReport, PraisesALabThatIsSolved) {
   EXPECT_THAT(ToText(run, {}),
               AllOf(HasSubstr("Total: 10 / 10 points, 1 of 1 exercises solved\n"),
                     HasSubstr("Next: everything in demo is solved\n"), Not(HasSubstr("--seed"))));
+
+  run.labs.push_back(lab);
+  run.labs.back().lab = "other";
+  EXPECT_THAT(ToText(run, {}), HasSubstr("Next: everything in demo, other is solved\n"));
 }
 
 TEST(TextReport, KeepsTheEventsThatLeadUpToAFailure) {
