@@ -132,7 +132,7 @@ testing::AssertionResult IsChildOf(const Sandbox& box, pid_t pid, const Helper& 
 TEST_F(Philosophers, SeatsAllOfThem) {
   Sandbox box({.watch = {Family::kSignalSend}});
   for (const int n : {2, static_cast<int>(RandomInt(3, 5))}) {
-    const Evening evening(n, static_cast<int>(RandomInt(1, 3)));
+    const Evening evening(n, static_cast<int>(RandomInt(2, 4)));
 
     Helper caller = evening.Begin(box);
 
