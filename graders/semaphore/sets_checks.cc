@@ -48,9 +48,10 @@ HELPER(CreatesSet) {
 TEST_F(Sets, MakesASetWithItsValues) {
   Sandbox box;
   constexpr int kModes[] = {0600, 0640, 0660, 0666, 0622};
+  std::int64_t next = RandomInt(0, std::size(kModes) - 1);  // Another one in each round.
   for (const key_t key : {RandomKey(), IPC_PRIVATE}) {
     const std::vector<int> values = RandomValues();
-    const int mode = kModes[RandomInt(0, std::size(kModes) - 1)];
+    const int mode = kModes[next++ % std::ssize(kModes)];
 
     Helper maker =
         box.Start("CreatesSet", {{"key", key}, {"values", Binary(Packed(values))}, {"mode", mode}});
