@@ -18,9 +18,7 @@ EXERCISE(Deliveries);
 HELPER(CountsDeliveries) {
   const auto signal = static_cast<int>(args.Int("signal"));
   const auto times = static_cast<int>(args.Int("times"));
-  const auto call = STUDENT(deliveries);
-  PoisonStack();
-  call(signal, times);
+  STUDENT(deliveries)(signal, times);
   return 0;
 }
 
@@ -92,13 +90,11 @@ HELPER(QueuesInOrder) {
     values[i] = static_cast<int>(args.Int("value " + std::to_string(i)));
   }
   std::vector<int> out(signals.size(), -1);
-  const auto call = STUDENT(rt_order);
-  PoisonStack();
   if (signals.empty()) {
-    call(nullptr, nullptr, 0, nullptr);
+    STUDENT(rt_order)(nullptr, nullptr, 0, nullptr);
     return 0;
   }
-  call(signals.data(), values.data(), signals.size(), out.data());
+  STUDENT(rt_order)(signals.data(), values.data(), signals.size(), out.data());
   std::vector<std::string> texts;
   for (const int value : out) texts.push_back(std::to_string(value));
   Report("values", Join(texts, ", "));

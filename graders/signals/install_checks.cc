@@ -39,9 +39,7 @@ HELPER(InstallsAHandler) {
   const auto signal = static_cast<int>(args.Int("signal"));
   const Action mine(signal, SIG_IGN);
   const auto restart = static_cast<int>(args.Int("restart"));
-  const auto install = STUDENT(my_signal);
-  PoisonStack();
-  install(signal, &Hears, restart);
+  STUDENT(my_signal)(signal, &Hears, restart);
   ReportAction("action", signal);
   for (int i = 0; i < 3; ++i) Check(kill(getpid(), signal), "kill");
   Report("heard", g_heard[signal]);

@@ -47,17 +47,13 @@ MATCHER_P(IsRowOf, set, set.bits == 0 ? "a row of zeros" : "the row with ones fo
 
 std::string MaskRow() {
   RowBuffer row;
-  const auto call = STUDENT(mask_row);
-  PoisonStack();
-  call(row.bytes);
+  STUDENT(mask_row)(row.bytes);
   return row.text();
 }
 
 std::string PendingRow() {
   RowBuffer row;
-  const auto call = STUDENT(pending_row);
-  PoisonStack();
-  call(row.bytes);
+  STUDENT(pending_row)(row.bytes);
   return row.text();
 }
 
@@ -179,9 +175,7 @@ int RunInside(void* arg) {
 
 int CallBlocked(const std::vector<int>& signals, Inside& inside, sigset_t* pending = nullptr) {
   const sigset_t set = MaskOf(signals);
-  const auto call = STUDENT(with_blocked);
-  PoisonStack();
-  return call(&set, &RunInside, &inside, pending);
+  return STUDENT(with_blocked)(&set, &RunInside, &inside, pending);
 }
 
 HELPER(BlocksSome) {

@@ -130,12 +130,6 @@ inline std::int64_t BitsOf(const sigset_t& set) {
   return bits;
 }
 
-// Leaves ones where the next function will have its variables.
-__attribute__((noinline)) inline void PoisonStack() {
-  volatile unsigned char waste[8192];
-  for (volatile unsigned char& byte : waste) byte = 0xff;
-}
-
 // How often a signal has met Hears().
 inline volatile sig_atomic_t g_heard[_NSIG];
 inline void Hears(int signal) { g_heard[signal] = g_heard[signal] + 1; }
