@@ -80,6 +80,8 @@ void DeclareGrade(CLI::App& grade, Arguments& arguments) {
                      "refuse to grade without full isolation (the default if CI is set)");
   grade.add_flag("--practice", arguments.practice, "grade without full isolation too")
       ->excludes(credit);
+  // A check waits about as long as it computes.
+  options.jobs = 2 * std::max(std::thread::hardware_concurrency(), 1u);
   grade.add_option("--jobs", options.jobs, "check so many exercises at a time (two per processor)")
       ->type_name("N")
       ->check(CLI::Validator(CLI::PositiveNumber).description(""));
@@ -97,8 +99,6 @@ int RunGrade(Arguments& arguments) {
   Interrupts interrupts;
   GradeOptions& options = arguments.grade;
   SortOutLabs(options);
-  // A check waits about as long as it computes.
-  if (options.jobs == 0) options.jobs = 2 * std::max(std::thread::hardware_concurrency(), 1u);
   options.json = arguments.format == "json";
   options.credit = options.credit || (RunsUnderCi() && !arguments.practice);
   options.language =

@@ -30,7 +30,7 @@ struct GradeOptions {
   std::optional<std::uint64_t> seed;
   bool credit = false;
   std::optional<double> fail_under;  // Percent.
-  std::size_t jobs = 0;              // Graders of one lab that run side by side; 0: not said.
+  std::size_t jobs = 1;              // Graders of one lab that run side by side, at most.
   Language language = Language::kEnglish;
 };
 

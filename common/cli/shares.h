@@ -19,13 +19,15 @@ namespace ipclab {
 
 using Share = std::vector<std::string>;  // Ids of checks; never empty.
 
-// At most `count` shares of about equal size that hold each of the `wanted` checks once; all checks
-// if none is named. An exercise stays whole, since its checks may say "after" of each other.
+// At most `count` (1 or more) shares of about equal size that hold each of the `wanted` checks
+// once; all checks if none is named. An exercise stays whole, since its checks may say "after" of
+// each other.
 std::vector<Share> ShareOut(const Rubric& rubric, const std::vector<std::string>& wanted,
                             std::size_t count);
 
-// In the rubric's order, however the graders ran. A part that could not be graded, or a check
-// without exactly one result, makes the whole an error without points. `parts` match `shares`.
+// In the rubric's order, however the graders ran. A part that could not be graded, a check
+// without exactly one result, or no check at all makes the whole an error without points. `parts`
+// match `shares`.
 LabResult PutTogether(const Rubric& rubric, const std::vector<Share>& shares,
                       std::vector<LabResult> parts);
 

@@ -46,6 +46,7 @@ TEST(ShareOut, KeepsExercisesWholeAndSharesEven) {
 TEST(ShareOut, GivesNobodyNothing) {
   EXPECT_EQ(ShareOut(ToyRubric(), {}, 64).size(), 3u);
   EXPECT_THAT(ShareOut(ToyRubric(), {"C.One"}, 64), ElementsAre(ElementsAre("C.One")));
+  EXPECT_THAT(ShareOut({"toy", {}}, {}, 64), IsEmpty());
 }
 
 TEST(ShareOut, GivesOnlyWhatIsWanted) {
@@ -67,6 +68,10 @@ TEST(PutTogether, IsInTheRubricsOrderWhoeverWasFirst) {
   std::vector<std::string> exercises;
   for (const ExerciseResult& exercise : lab.exercises) exercises.push_back(exercise.id);
   EXPECT_THAT(exercises, ElementsAre("toy.1", "toy.2", "toy.3"));
+}
+
+TEST(PutTogether, OfNothingIsAnError) {
+  EXPECT_EQ(PutTogether(ToyRubric(), {}, {}).error, "no check ran");
 }
 
 // What PutTogether says when one part of two is changed by `spoil`.
