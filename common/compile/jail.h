@@ -1,8 +1,9 @@
 // Inside of common/compile: runs a compiler where it can reach nothing but its toolchain.
 //
-//   JailJob job{{{"pipe.cc", text}}, {}, [](const Workplace& at) { return CommandLine(at); },
-//   limits}; JailRun run = RunInJail(job); if (!run.made) ...  // no jail on this machine;
-//   run.messages says why
+//   JailJob job{.files = {{"pipe.cc", text}}, .limits = limits};
+//   job.command = [](const Workplace& at) { return CommandLine(at); };
+//   const JailRun run = RunInJail(job);
+//   if (!run.made) ...  // no jail on this machine; run.messages says why
 
 #ifndef IPCLAB_COMMON_COMPILE_JAIL_H_
 #define IPCLAB_COMMON_COMPILE_JAIL_H_
