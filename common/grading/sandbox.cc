@@ -215,6 +215,12 @@ std::vector<TreeEntry> Sandbox::Names() const {
   return names;
 }
 
+std::optional<std::string> Sandbox::FileContents(const std::string& path) const {
+  const std::string inside = path.starts_with('/') ? path : "/tmp/" + path;
+  if (inside.starts_with("/dev/shm/")) return ReadTreeFile(box_->stage(), inside);
+  return ReadTreeFile(box_->stage(), box_->prefix() + inside);
+}
+
 bool Sandbox::WaitUntilHeld(int rule) {
   const auto ending = WaitFor([&] { return !observer_->Held(rule).empty(); });
   failure_ = ending ? ending->text : "";

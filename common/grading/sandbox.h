@@ -120,6 +120,13 @@ class Sandbox {
   int HoldBefore(Family family, int nth = 1);
   // The same at the exit of the call: a fork has made its child, but the parent does not know yet.
   int HoldAfter(Family family, int nth = 1);
+  // Runs the helper's next call of `function` one instruction at a time and holds it before each
+  // store to memory that it shares; Release lets it go on to the next store, LetRun to the end. See
+  // observer.h for which stores count, and ReachesStore in steering.h.
+  int HoldAtStores(const Helper& helper, const std::string& function) {
+    return observer_->HoldAtStores(helper.pid(), function);
+  }
+  void LetRun(int rule) { observer_->LetRun(rule); }
   // False, with the reason in failure(), if nobody ever comes to the gate.
   [[nodiscard]] bool WaitUntilHeld(int rule);
   void Release(int rule) { observer_->Release(rule); }
@@ -134,6 +141,9 @@ class Sandbox {
   std::vector<Event> Calls(Family family) const;
   // What is below /tmp, where helpers start, and in /dev/shm of the box: seen from outside.
   std::vector<TreeEntry> Names() const;
+  // What a regular file below /tmp or /dev/shm of the box holds, seen from outside; nothing if
+  // there is none. Relative paths are those of /tmp, where helpers start.
+  std::optional<std::string> FileContents(const std::string& path) const;
   // The System V objects of the box, as its stage sees them. Nothing in practice mode, where they
   // would be those of the whole machine.
   std::vector<SysvObject> SysvObjects() const;

@@ -1,5 +1,7 @@
 #include "common/grading/steering.h"
 
+#include <linux/futex.h>
+
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -49,6 +51,26 @@ testing::AssertionResult SomebodyComesTo(Sandbox& box, int rule) {
   const testing::AssertionResult result = Comes(box, [&] { return held() || AtRest(box); });
   if (!result || held()) return result;
   return testing::AssertionFailure() << "everybody sleeps";
+}
+
+bool ReachesStore(Sandbox& box, int rule) {
+  const auto held = [&] { return !box.observer().Held(rule).empty(); };
+  const auto over = [&] {
+    return held() || box.observer().LivingProcesses().empty() || AtRest(box);
+  };
+  return Comes(box, over) && held();
+}
+
+testing::AssertionResult OthersCanWake(const Helper& helper) {
+  for (const pid_t tid : ThreadsOf(helper.pid())) {
+    const std::optional<Blocked> call = BlockedCall(tid);
+    if (!call || FamilyOf(call->call) != Family::kFutex) continue;
+    if ((call->args[1] & FUTEX_PRIVATE_FLAG) == 0) continue;
+    return testing::AssertionFailure()
+           << "the process sleeps in futex() with FUTEX_PRIVATE_FLAG: only a thread of its own "
+              "process could wake it";
+  }
+  return testing::AssertionSuccess();
 }
 
 testing::AssertionResult Waits(Sandbox& box, Helper& helper, const std::string& for_what) {

@@ -37,6 +37,14 @@ testing::AssertionResult Comes(Sandbox& box, const std::function<bool()>& done);
 // Serves the box until the rule holds somebody, or nothing moves any more.
 [[nodiscard]] testing::AssertionResult SomebodyComesTo(Sandbox& box, int rule);
 
+// Serves the box until the rule of HoldAtStores holds its process before a store; false once that
+// has left the function, or sleeps.
+[[nodiscard]] bool ReachesStore(Sandbox& box, int rule);
+
+// True if the helper sleeps in futex(2) where any process that shares the memory can wake it.
+// Without PTHREAD_PROCESS_SHARED, and in std::atomic, only threads of its own process can.
+[[nodiscard]] testing::AssertionResult OthersCanWake(const Helper& helper);
+
 // Serves the box until the helper sleeps.
 [[nodiscard]] testing::AssertionResult Waits(Sandbox& box, Helper& helper,
                                              const std::string& for_what);

@@ -91,6 +91,13 @@ bool Descriptor::SameObject(const Descriptor& other) const {
   return device == other.device && inode == other.inode && target == other.target;
 }
 
+const Mapping* Census::MappingAt(std::uint64_t address) const {
+  const auto found = std::ranges::find_if(mappings, [&](const Mapping& mapping) {
+    return mapping.start <= address && address < mapping.end;
+  });
+  return found == mappings.end() ? nullptr : &*found;
+}
+
 const Descriptor* Census::Find(int number) const {
   const auto found = std::ranges::find(descriptors, number, &Descriptor::number);
   return found == descriptors.end() ? nullptr : &*found;

@@ -53,6 +53,8 @@ struct Mapping {
   std::uint64_t inode = 0;  // The id of a System V segment.
   std::string object;       // "/tmp/x", "/SYSV00000000 (deleted)", "[heap]"; empty if anonymous.
 
+  // What an address of it is in its object.
+  std::uint64_t OffsetOf(std::uint64_t address) const { return offset + (address - start); }
   bool shared() const { return permissions.size() > 3 && permissions[3] == 's'; }
 };
 
@@ -88,6 +90,8 @@ struct Census {
 
   bool ended() const { return state == 'Z' || state == 'X'; }
   const Descriptor* Find(int number) const;
+  // The mapping that `address` lies in; nullptr if nothing is mapped there.
+  const Mapping* MappingAt(std::uint64_t address) const;
 };
 
 // Parts beside the status, which is always read. Add them up with |.

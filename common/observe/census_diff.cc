@@ -99,11 +99,16 @@ std::string MappingName(const Mapping& mapping) {
   if (mapping.object.starts_with("/dev/zero")) {
     return "mapping of shared anonymous memory, " + size;
   }
-  return "mapping of " + Printable(mapping.object, 120) + ", " + size + ", " + mapping.permissions;
+  const std::string from =
+      mapping.offset == 0 ? "" : " from offset " + std::to_string(mapping.offset);
+  return "mapping of " + Printable(mapping.object, 120) + from + ", " + size + ", " +
+         mapping.permissions;
 }
 
+// The same bytes of the same object at the same addresses, where the two overlap.
 bool SameBacking(const Mapping& a, const Mapping& b) {
-  return a.object == b.object && a.inode == b.inode && a.shared() == b.shared();
+  return a.object == b.object && a.inode == b.inode && a.shared() == b.shared() &&
+         a.OffsetOf(0) == b.OffsetOf(0);
 }
 
 // What is left of `mapping` once the parts that `others` map of the same object are taken away. The
@@ -121,12 +126,21 @@ std::vector<Mapping> Subtract(const Mapping& mapping, const std::vector<Mapping>
       Mapping left = part, right = part;
       left.end = other.start;
       right.start = other.end;
+      right.offset = part.OffsetOf(right.start);
       if (left.start < left.end) next.push_back(left);
       if (right.start < right.end) next.push_back(right);
     }
     rest = std::move(next);
   }
   return rest;
+}
+
+void DiffRights(const Mapping& old, const Census& after, Lines& lines) {
+  for (const Mapping& now : after.mappings) {
+    const bool overlap = old.start < now.end && now.start < old.end;
+    if (!overlap || !SameBacking(old, now) || old.permissions == now.permissions) continue;
+    lines.push_back(MappingName(old) + ", has other rights now: " + now.permissions);
+  }
 }
 
 void DiffMappings(const Census& before, const Census& after, Lines& lines) {
@@ -139,6 +153,7 @@ void DiffMappings(const Census& before, const Census& after, Lines& lines) {
   }
   for (const Mapping& old : before.mappings) {
     if (!CountsAsLeak(old)) continue;
+    DiffRights(old, after, lines);
     for (const Mapping& part : Subtract(old, after.mappings)) {
       lines.push_back(MappingName(part) + ", was unmapped although it belonged to the caller");
     }

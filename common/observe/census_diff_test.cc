@@ -243,6 +243,36 @@ TEST(Leftovers, NameThePartOfAMappingThatWasTakenAway) {
   EXPECT_EQ(munmap(memory, 8192), 0);
 }
 
+TEST(Leftovers, NameChangedRightsOfAMapping) {
+  void* const memory =
+      mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(memory, MAP_FAILED);
+
+  EXPECT_THAT(LeftBy([&] { Must(mprotect(memory, 4096, PROT_READ)); }),
+              ElementsAre("mapping of shared anonymous memory, 4096 bytes, has other rights now: "
+                          "r--s"));
+  EXPECT_EQ(munmap(memory, 4096), 0);
+}
+
+TEST(Leftovers, NameAnotherPartOfTheFileInTheOldOnesPlace) {
+  const Directory directory;
+  const Fd file = Create(directory / "data");
+  Check(ftruncate(file.get(), 8192), "ftruncate");
+  void* const memory = mmap(nullptr, 4096, PROT_READ, MAP_SHARED, file.get(), 0);
+  ASSERT_NE(memory, MAP_FAILED);
+
+  const std::string name = "mapping of " + (directory / "data");
+  EXPECT_THAT(LeftBy([&] {
+                void* const now =
+                    mmap(memory, 4096, PROT_READ, MAP_SHARED | MAP_FIXED, file.get(), 4096);
+                if (now != memory) _exit(96);
+              }),
+              ElementsAre(name + " from offset 4096, 4096 bytes, r--s, is still mapped",
+                          name + ", 4096 bytes, r--s, was unmapped although it belonged to the "
+                                 "caller"));
+  EXPECT_EQ(munmap(memory, 4096), 0);
+}
+
 TEST(Leftovers, NameAnAttachedSegment) {
   const int id = Check(shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600), "shmget");
   const std::vector<std::string> left = LeftBy([&] {

@@ -123,4 +123,27 @@ std::vector<TreeEntry> ListTree(pid_t pid, const std::string& directory, std::si
   return lister.Take();
 }
 
+std::optional<std::string> ReadTreeFile(pid_t pid, const std::string& path, std::size_t limit) {
+  const auto slash = path.rfind('/');
+  const Fd directory = OpenDirectory(pid, path.substr(0, slash + 1));
+  const std::string name = path.substr(slash + 1);
+  struct stat info;
+  if (!directory || fstatat(directory.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 ||
+      !S_ISREG(info.st_mode)) {
+    return std::nullopt;
+  }
+  const Fd file(
+      Check(openat(directory.get(), name.c_str(), kLook), "open " + Printable(path, kNameLimit)));
+  if (fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
+  std::string bytes(std::min(limit, static_cast<std::size_t>(info.st_size)), '\0');
+  std::size_t size = 0;
+  while (size < bytes.size()) {
+    const ssize_t got = Check(read(file.get(), bytes.data() + size, bytes.size() - size), "read");
+    if (got == 0) break;
+    size += static_cast<std::size_t>(got);
+  }
+  bytes.resize(size);
+  return bytes;
+}
+
 }  // namespace ipclab

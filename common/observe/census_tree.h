@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,11 @@ inline constexpr std::size_t kTreeLimit = 256;
 // not included; empty if there is no such directory or no such process. At most `limit` entries.
 std::vector<TreeEntry> ListTree(pid_t pid, const std::string& directory,
                                 std::size_t limit = kTreeLimit);
+
+// What the regular file at `path` (absolute) in the root of process `pid` holds, at most `limit`
+// bytes of it; nothing if there is no such file. Throws GraderError if it cannot be read.
+std::optional<std::string> ReadTreeFile(pid_t pid, const std::string& path,
+                                        std::size_t limit = 64 << 20);
 
 }  // namespace ipclab
 

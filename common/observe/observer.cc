@@ -54,6 +54,9 @@ void Observer::Release(int rule) {
       broken_off_[tid] = open_[tid];
       open_.erase(tid);
     }
+    if (const auto stepped = stepped_.find(tid); stepped != stepped_.end()) {
+      stepped->second.released = true;
+    }
     Tracer::Get().Release(tid);
   }
 }
@@ -144,7 +147,9 @@ Entry Observer::OnEntry(pid_t tid, const CallInfo& call) {
     event.descriptor = static_cast<int>(call.args[static_cast<std::size_t>(argument)]);
     event.target = TargetOf(tid, event.descriptor);
   }
-  if (event.family == Family::kOpen || event.family == Family::kExec) {
+  const bool by_path = event.family == Family::kName || event.number == SYS_truncate ||
+                       (event.family == Family::kStat && event.descriptor < 0);
+  if (event.family == Family::kOpen || event.family == Family::kExec || by_path) {
     event.detail = PathOf(tid, call);
   }
   if (event.family == Family::kSemaphores) {
@@ -319,6 +324,7 @@ void Observer::OnEnded(pid_t tid, int status) {
   leaving_.erase(tid);
   resumed_.erase(tid);
   waiting_.erase(tid);
+  stepped_.erase(tid);
   for (Standing& standing : rules_) standing.held.erase(tid);
   Process* const process = Owner(tid);
   if (process != nullptr && process->pid == tid) {

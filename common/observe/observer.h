@@ -20,6 +20,7 @@
 
 #include "common/observe/alarm_clock.h"
 #include "common/observe/process.h"
+#include "common/observe/stores.h"
 #include "common/observe/trace.h"
 #include "common/observe/tracer.h"
 
@@ -69,6 +70,14 @@ class Observer : public TaskListener {
   std::set<pid_t> Held(int rule) const;
   std::set<pid_t> AllHeld() const;
   void Release(int rule);
+  // Runs the next call of `function` by the process one instruction at a time, and holds it before
+  // each instruction that changes memory which it shares with others: Held() and Release() as for
+  // any rule, and after each release it comes to the next store. Only a store that nobody else can
+  // have made counts: other processes of the box have to sleep, or to be held, meanwhile. Memory
+  // that is mapped in the function counts if Family::kMap is watched.
+  int HoldAtStores(pid_t pid, const std::string& function);
+  // No holding and no stepping any more.
+  void LetRun(int rule);
   // How many calls the rule has matched so far.
   int Matches(int rule) const { return rules_.at(static_cast<std::size_t>(rule)).matches; }
 
@@ -94,12 +103,27 @@ class Observer : public TaskListener {
     std::set<pid_t> held;
   };
 
+  // A call that runs one instruction at a time.
+  struct Stepped {
+    int rule;
+    SharedMemory memory;
+    std::vector<TaskSample> others;  // What other threads did when the memory was looked at.
+    bool released = false;           // The next instruction is the store that it was held before.
+  };
+  // A call that will.
+  struct ToStep {
+    pid_t pid;
+    std::string function;
+    int rule;
+  };
+
   Entry OnEntry(pid_t tid, const CallInfo& call) override;
   bool OnExit(pid_t tid, long result) override;
   void OnRepeat(pid_t tid) override;
   void OnNewTask(pid_t parent_tid, pid_t child_tid) override;
   void OnExec(pid_t tid, pid_t former_tid) override;
   void OnSignal(pid_t tid, const siginfo_t& info, const std::optional<Blocked>& resumed) override;
+  bool OnStep(pid_t tid, bool whole) override;
   void OnEnding(pid_t tid) override;
   void OnEnded(pid_t tid, int status) override;
 
@@ -109,6 +133,9 @@ class Observer : public TaskListener {
   Entry Apply(const Event& event, std::size_t index);
   std::optional<std::size_t> Continued(pid_t tid, const CallInfo& call);
   void NoteArmed(pid_t pid);
+  void BeginStepping(pid_t tid, const std::string& function);
+  void EndStepping(pid_t tid);
+  std::vector<TaskSample> Others(pid_t tid) const;
   Process* Owner(pid_t tid);
   Process* HelperOf(Process& process);
   Event NewEvent(Event::Kind kind, pid_t tid);
@@ -129,6 +156,8 @@ class Observer : public TaskListener {
   std::map<pid_t, AlarmClock> clocks_;  // By process.
   std::set<pid_t> waiting_;             // Helpers before their body.
   std::map<pid_t, Blocked> resumed_;
+  std::vector<ToStep> to_step_;
+  std::map<pid_t, Stepped> stepped_;  // By thread.
   std::string limit_;
 };
 

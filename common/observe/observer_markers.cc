@@ -53,9 +53,11 @@ Entry Observer::OnMarker(pid_t tid, const CallInfo& call) {
       Event event = NewEvent(Event::Kind::kEnter, tid);
       event.detail = process->function;
       Append(std::move(event));
+      BeginStepping(tid, process->function);
       break;
     }
     case Marker::kLeave:
+      EndStepping(tid);
       OnLeave(*process, data);
       break;
     case Marker::kDone:

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/observe/loop.h"
+#include "common/observe/memory.h"
 #include "common/observe/proc.h"
 
 namespace ipclab {
@@ -19,6 +20,9 @@ namespace {
 constexpr long kOptions = PTRACE_O_TRACESECCOMP | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK |
                           PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC |
                           PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL;
+
+// So many instructions of one task pass before the others are looked at.
+constexpr int kStepsAtOnce = 20'000;
 
 // ptrace(2) as most requests use it. A task that is being killed answers ESRCH at any moment; its
 // ending is reported by waitpid, so callers may ignore a false result.
@@ -73,6 +77,13 @@ bool WokenForNothing(pid_t tid, int signal) {
   return ignored && others == 0;
 }
 
+// True if the instruction at `address` enters the kernel, where it may wait.
+bool IsSystemCall(pid_t tid, std::uint64_t address) {
+  std::array<unsigned char, 2> code{};
+  constexpr std::array<unsigned char, 2> kSyscall{0x0f, 0x05};
+  return !ReadMemory(tid, address, code.data(), code.size()) || code == kSyscall;
+}
+
 // The call that a thread in a signal stop will go on with through restart_syscall(2).
 std::optional<Blocked> ResumedCall(pid_t tid) {
   constexpr long kRestartBlock = -516;  // ERESTART_RESTARTBLOCK of the kernel.
@@ -84,6 +95,13 @@ std::optional<Blocked> ResumedCall(pid_t tid) {
   return Blocked{
       static_cast<long>(registers.orig_rax),
       {registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9}};
+}
+
+// Not one that the program asks for, by int3 or kill(2): those have other codes.
+bool IsTrapOfStep(pid_t tid) {
+  siginfo_t info{};
+  return Ptrace(PTRACE_GETSIGINFO, tid, 0, reinterpret_cast<std::uintptr_t>(&info)) &&
+         (info.si_code == TRAP_TRACE || info.si_code == TRAP_BRKPT);
 }
 
 }  // namespace
@@ -125,6 +143,18 @@ std::set<pid_t> Tracer::Stopped(const TaskListener* listener) const {
     if (task.listener == listener && task.stopped) tids.insert(tid);
   }
   return tids;
+}
+
+void Tracer::SetStepping(pid_t tid, bool on) {
+  const auto task = tasks_.find(tid);
+  if (task == tasks_.end()) return;
+  task->second.stepping = on;
+  task->second.before_step.reset();
+}
+
+void Tracer::TakeBackStep(pid_t tid) {
+  const std::optional<user_regs_struct>& before = tasks_.at(tid).before_step;
+  if (before) Ptrace(PTRACE_SETREGS, tid, 0, reinterpret_cast<std::uintptr_t>(&*before));
 }
 
 void Tracer::KillAll(TaskListener* listener) {
@@ -246,6 +276,21 @@ void Tracer::OnStop(pid_t tid, Task& task, int signal, int event) {
           task.held = listener.OnExit(tid, static_cast<long>(info.exit.rval));
           if (task.held) return;
         }
+      } else if (signal == SIGTRAP && task.stepping) {
+        // An instruction done; the next ones at once, for as long as they cannot wait.
+        int status = 0;
+        for (int step = 0; !OnStepStop(tid, task); ++step) {
+          Resume(tid, task);
+          if (!task.before_step || step == kStepsAtOnce) return;
+          if (waitpid(tid, &status, __WALL) != tid) return;
+          if (status >> 8 != SIGTRAP) {
+            OnStatus(tid, status);
+            return;
+          }
+        }
+        return;
+      } else if (signal == SIGTRAP && IsTrapOfStep(tid)) {
+        // Of a step that had begun when the task was to run at full speed again.
       } else {
         siginfo_t info{};
         if (Ptrace(PTRACE_GETSIGINFO, tid, 0, reinterpret_cast<std::uintptr_t>(&info))) {
@@ -297,8 +342,25 @@ void Tracer::AdoptChild(pid_t parent, Task& task) {
   if (early_.erase(child) != 0) Resume(child, tasks_[child]);
 }
 
-void Tracer::Resume(pid_t tid, const Task& task, int signal) {
-  Ptrace(task.in_call ? PTRACE_SYSCALL : PTRACE_CONT, tid, 0, static_cast<std::uintptr_t>(signal));
+// True if the task is held.
+bool Tracer::OnStepStop(pid_t tid, Task& task) {
+  task.held = task.listener->OnStep(tid, task.before_step.has_value());
+  return task.held;
+}
+
+void Tracer::Resume(pid_t tid, Task& task, int signal) {
+  auto request = task.in_call ? PTRACE_SYSCALL : PTRACE_CONT;
+  task.before_step.reset();
+  if (task.stepping && !task.in_call) {
+    request = PTRACE_SINGLESTEP;
+    user_regs_struct registers{};
+    if (signal == 0 &&
+        Ptrace(PTRACE_GETREGS, tid, 0, reinterpret_cast<std::uintptr_t>(&registers)) &&
+        !IsSystemCall(tid, registers.rip)) {
+      task.before_step = registers;
+    }
+  }
+  Ptrace(request, tid, 0, static_cast<std::uintptr_t>(signal));
 }
 
 }  // namespace ipclab

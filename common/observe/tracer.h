@@ -13,6 +13,7 @@
 
 #include <signal.h>
 #include <sys/types.h>
+#include <sys/user.h>
 
 #include <array>
 #include <cstdint>
@@ -58,6 +59,9 @@ class TaskListener {
   // signal broke one off and no handler ends it.
   virtual void OnSignal(pid_t tid, const siginfo_t& info,
                         const std::optional<Blocked>& resumed) = 0;
+  // A task that is single-stepped is about to run its next instruction: `whole` if it has run just
+  // one, of its own, since the last time. True holds the task.
+  virtual bool OnStep(pid_t tid, bool whole) = 0;
   // About to end, with all its resources still in place.
   virtual void OnEnding(pid_t tid) = 0;
   // `status` as from waitpid(2).
@@ -72,6 +76,11 @@ class Tracer {
   void Seize(pid_t pid, TaskListener* listener);
   // Lets a task go on that OnEntry held.
   void Release(pid_t tid);
+  // From its next stop on the task runs one instruction at a time, or at full speed again.
+  void SetStepping(pid_t tid, bool on);
+  // For OnStep with a whole step: the instruction has not been run after all. What it has done to
+  // memory is the caller's to undo.
+  void TakeBackStep(pid_t tid);
   // Tasks of `listener` in a stop by SIGSTOP or its kin, which stands until SIGCONT.
   std::set<pid_t> Stopped(const TaskListener* listener) const;
   // Kills all tasks of `listener` and waits for their end; no callback comes any more.
@@ -84,6 +93,10 @@ class Tracer {
     bool held = false;
     bool before_call = false;  // Held by kHoldBefore.
     bool stopped = false;
+    bool stepping = false;
+    // Of a task that is stepping: its registers before the instruction that it runs now; nothing if
+    // that is not just one, or a system call.
+    std::optional<user_regs_struct> before_step;
   };
 
   Tracer();
@@ -92,7 +105,8 @@ class Tracer {
   void OnStop(pid_t tid, Task& task, int signal, int event);
   void OnSeccompStop(pid_t tid, Task& task);
   void AdoptChild(pid_t parent, Task& task);
-  void Resume(pid_t tid, const Task& task, int signal = 0);
+  bool OnStepStop(pid_t tid, Task& task);
+  void Resume(pid_t tid, Task& task, int signal = 0);
 
   std::map<pid_t, Task> tasks_;
   std::set<pid_t> early_;  // Children whose first stop came before their parent's fork event.

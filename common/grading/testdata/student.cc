@@ -2,10 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -71,6 +74,29 @@ int CopiesThroughPipe() {
   return static_cast<int>(out > 0 ? in : out);
 }
 
+char* MapShared() {
+  const int fd = open("shared", O_RDWR | O_CREAT, 0600);
+  if (fd == -1 || ftruncate(fd, 4096) == -1) return nullptr;
+  void* const page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  close(fd);
+  return page == MAP_FAILED ? nullptr : static_cast<char*>(page);
+}
+
+int StoresThrice() {
+  volatile char* const page = MapShared();
+  if (page == nullptr) return -1;
+  page[0] = 'F';
+  page[1] = 'D';
+  page[0] = '!';
+  return 2;
+}
+
+int WaitsInFutex(int operation) {
+  char* const page = MapShared();
+  return page == nullptr ? -1
+                         : static_cast<int>(syscall(SYS_futex, page + 64, operation, 0, nullptr));
+}
+
 }  // namespace
 
 int not_written() {
@@ -94,6 +120,10 @@ int does(const char* what) {
   if (is("trace")) return static_cast<int>(ptrace(PTRACE_ATTACH, getppid(), nullptr, nullptr));
   if (is("return in child")) return ChildReturns();
   if (is("copy")) return CopiesThroughPipe();
+  if (is("store F, then D, then !")) return StoresThrice();
+  if (is("wait in futex, private")) return WaitsInFutex(FUTEX_WAIT_PRIVATE);
+  if (is("wait in futex, shared")) return WaitsInFutex(FUTEX_WAIT);
+  if (is("link to shared")) return MapShared() == nullptr ? -1 : symlink("shared", "link");
   if (is("ignore SIGPIPE")) return signal(SIGPIPE, SIG_IGN) == SIG_ERR ? -1 : 0;
   errno = EINVAL;
   return -1;
