@@ -149,6 +149,8 @@ class Sandbox {
   std::vector<SysvObject> SysvObjects() const;
   // All processes that helpers started, living or not, in the order of their birth.
   std::vector<Process> Children() const;
+  // The box as the deadlock proof takes it.
+  World MakeWorld() const;
   Box& box() { return *box_; }
   ObjectNames& names() { return names_; }
   // Pipes of the grader itself: the other ends of the helpers' standard streams.
@@ -176,7 +178,6 @@ class Sandbox {
   std::optional<Ending> Trouble();
   Ending EndingOf(const Process& helper) const;
   Ending AllEnded() const;
-  World MakeWorld() const;
   void Record();
 
   SandboxOptions options_;

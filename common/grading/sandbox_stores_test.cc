@@ -78,6 +78,14 @@ TEST(SandboxStores, StepsBesideASleeper) {
   EXPECT_EQ(stores, 3);
 }
 
+TEST(SandboxStores, FindsWhoComputesForEver) {
+  Sandbox box({.watch = {Family::kMap}});
+  Helper helper = StartStores(box, "spin");
+  const int store = box.HoldAtStores(helper, "does");
+  EXPECT_FALSE(ReachesStore(box, store));
+  EXPECT_EQ(helper.Wait().kind, Ending::Kind::kBusy);
+}
+
 TEST(SandboxStores, TellWhoCanWake) {
   Sandbox box;
   Helper alone = StartStores(box, "wait in futex, private");

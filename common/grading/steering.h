@@ -26,7 +26,11 @@ inline const std::vector<Family> kWaits = {Family::kWait, Family::kPoll,  Family
                                            Family::kRead, Family::kFutex, Family::kRestart};
 
 // True if all threads of the box that no rule holds slept in a call at one moment: see deadlock.h.
+// Also while somebody sleeps for a time, be it ever so short.
 bool AtRest(const Sandbox& box);
+
+// True if they slept in calls that no time ends: nobody moves until the check does something.
+bool RestsForGood(const Sandbox& box);
 
 // Serves the box until `done` holds; if that cannot come any more, says why.
 testing::AssertionResult Comes(Sandbox& box, const std::function<bool()>& done);
@@ -38,7 +42,7 @@ testing::AssertionResult Comes(Sandbox& box, const std::function<bool()>& done);
 [[nodiscard]] testing::AssertionResult SomebodyComesTo(Sandbox& box, int rule);
 
 // Serves the box until the rule of HoldAtStores holds its process before a store; false once that
-// has left the function, or sleeps.
+// has left the function, or sleeps for good.
 [[nodiscard]] bool ReachesStore(Sandbox& box, int rule);
 
 // True if the helper sleeps in futex(2) where any process that shares the memory can wake it.

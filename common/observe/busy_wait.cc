@@ -1,22 +1,11 @@
 #include "common/observe/busy_wait.h"
 
-#include <time.h>
-
 #include <cstdio>
 
 #include "common/base/text.h"
 #include "common/observe/proc.h"
 
 namespace ipclab {
-
-std::optional<std::chrono::nanoseconds> CpuTime(pid_t pid) {
-  clockid_t clock;
-  timespec used;
-  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0) {
-    return std::nullopt;
-  }
-  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
-}
 
 std::string Spinner::Explain(const std::string& name) const {
   char seconds[32];
@@ -28,10 +17,12 @@ std::string Spinner::Explain(const std::string& name) const {
          "call until something happens.";
 }
 
-std::optional<Spinner> BusyWait::Sample(const std::vector<pid_t>& pids) const {
+std::optional<Spinner> BusyWait::Sample(
+    const std::vector<pid_t>& pids, const std::map<pid_t, std::chrono::nanoseconds>& others) const {
   std::optional<Spinner> most;
   for (const pid_t pid : pids) {
-    const std::optional<std::chrono::nanoseconds> used = CpuTime(pid);
+    std::optional<std::chrono::nanoseconds> used = CpuTime(pid);
+    if (const auto other = others.find(pid); used && other != others.end()) *used -= other->second;
     if (!used || *used < limit_ || (most && *used <= most->used)) continue;
     const std::optional<Status> status = ReadStatus(pid);
     if (!status || status->ended()) continue;

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,16 +27,14 @@ struct Spinner {
   bool operator==(const Spinner&) const = default;
 };
 
-// Processor time of a process with all its threads, ended ones included; nothing if it is gone. See
-// clock_getcpuclockid(3).
-std::optional<std::chrono::nanoseconds> CpuTime(pid_t pid);
-
 class BusyWait {
  public:
   explicit BusyWait(std::chrono::nanoseconds limit = std::chrono::seconds(1)) : limit_(limit) {}
 
-  // The process that has used most since its birth, once that reaches the limit.
-  std::optional<Spinner> Sample(const std::vector<pid_t>& pids) const;
+  // The process that has used most since its birth, once that reaches the limit. What it has used
+  // for `others` is not its own.
+  std::optional<Spinner> Sample(const std::vector<pid_t>& pids,
+                                const std::map<pid_t, std::chrono::nanoseconds>& others = {}) const;
 
  private:
   std::chrono::nanoseconds limit_;

@@ -12,6 +12,7 @@
 
 #include "common/observe/blocked.h"
 #include "common/observe/poll.h"
+#include "common/observe/proc.h"
 #include "common/observe/testing/forked.h"
 
 namespace ipclab {
@@ -61,6 +62,14 @@ TEST(BusyWait, DoesNotCountTimeAsleep) {
 
   EXPECT_EQ(CpuTime(sleeper.pid()), before);
   EXPECT_EQ(BusyWait(milliseconds(50)).Sample({sleeper.pid()}), std::nullopt);
+}
+
+TEST(BusyWait, DoesNotCountWhatTheProcessUsedForOthers) {
+  const Forked spinner(Spin);
+  const BusyWait busy(milliseconds(20));
+  ASSERT_TRUE(PollUntil([&] { return *CpuTime(spinner.pid()) > milliseconds(30); }));
+
+  EXPECT_EQ(busy.Sample({spinner.pid()}, {{spinner.pid(), *CpuTime(spinner.pid())}}), std::nullopt);
 }
 
 TEST(BusyWait, IgnoresAProcessThatIsGone) {

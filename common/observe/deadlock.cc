@@ -163,6 +163,15 @@ class Graph {
 
 }  // namespace
 
+bool AllRestForGood(const World& world) {
+  const std::vector<TaskSample> tasks = LivingTasks(world);
+  const auto rests = [&](const TaskSample& task) {
+    return world.held.contains(task.tid) || SleepsForGood(task, world);
+  };
+  return !tasks.empty() && world.armed.empty() && std::ranges::all_of(tasks, rests) &&
+         NobodyRanBetween(tasks, LivingTasks(world));
+}
+
 std::optional<Deadlock> FindDeadlock(const World& world) {
   const std::vector<TaskSample> first = LivingTasks(world);
   if (!AllSleepForGood(first, world)) return std::nullopt;

@@ -97,6 +97,10 @@ struct Deadlock {
   std::string Explain(ObjectNames& names) const;
 };
 
+// True if at one moment every thread of the box was held or slept in a call that neither the clock
+// nor a signal already sent ends: nobody moves any more until something comes from outside.
+bool AllRestForGood(const World& world);
+
 // Never sleeps and never waits. Throws GraderError if /proc refuses to show a living process.
 std::optional<Deadlock> FindDeadlock(const World& world);
 

@@ -11,6 +11,7 @@
 #ifndef IPCLAB_COMMON_OBSERVE_OBSERVER_H_
 #define IPCLAB_COMMON_OBSERVE_OBSERVER_H_
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <optional>
@@ -76,8 +77,10 @@ class Observer : public TaskListener {
   // have made counts: other processes of the box have to sleep, or to be held, meanwhile. Memory
   // that is mapped in the function counts if Family::kMap is watched.
   int HoldAtStores(pid_t pid, const std::string& function);
-  // No holding and no stepping any more.
+  // No holding and no stepping any more. That is also so after very many instructions.
   void LetRun(int rule);
+  // Processor time of processes that it took to run them one instruction at a time.
+  std::map<pid_t, std::chrono::nanoseconds> TimeInSteps() const;
   // How many calls the rule has matched so far.
   int Matches(int rule) const { return rules_.at(static_cast<std::size_t>(rule)).matches; }
 
@@ -108,7 +111,9 @@ class Observer : public TaskListener {
     int rule;
     SharedMemory memory;
     std::vector<TaskSample> others;  // What other threads did when the memory was looked at.
-    bool released = false;           // The next instruction is the store that it was held before.
+    std::chrono::nanoseconds begun;  // Its process's processor time.
+    int steps = 0;
+    bool released = false;  // The next instruction is the store that it was held before.
   };
   // A call that will.
   struct ToStep {
@@ -135,6 +140,7 @@ class Observer : public TaskListener {
   void NoteArmed(pid_t pid);
   void BeginStepping(pid_t tid, const std::string& function);
   void EndStepping(pid_t tid);
+  std::chrono::nanoseconds TimeInSteps(pid_t tid, const Stepped& stepped) const;
   std::vector<TaskSample> Others(pid_t tid) const;
   Process* Owner(pid_t tid);
   Process* HelperOf(Process& process);
@@ -158,6 +164,7 @@ class Observer : public TaskListener {
   std::map<pid_t, Blocked> resumed_;
   std::vector<ToStep> to_step_;
   std::map<pid_t, Stepped> stepped_;  // By thread.
+  std::map<pid_t, std::chrono::nanoseconds> time_in_steps_;
   std::string limit_;
 };
 

@@ -13,6 +13,12 @@
 namespace ipclab {
 namespace {
 
+using std::chrono_literals::operator""ns;
+
+// Enough for any function of a lab. Who runs more of them may be computing for ever, which shows
+// sooner at full speed.
+constexpr int kMostSteps = 200'000;
+
 bool SleptOn(const std::vector<TaskSample>& before, const std::vector<TaskSample>& after) {
   return std::ranges::equal(before, after, [](const TaskSample& was, const TaskSample& is) {
     return was.status.state != 'R' && was.SleptUntil(is);
@@ -49,19 +55,40 @@ void Observer::BeginStepping(pid_t tid, const std::string& function) {
     return candidate.pid == pid && candidate.function == function;
   });
   if (wanted == to_step_.end()) return;
-  stepped_.insert_or_assign(tid, Stepped{wanted->rule, SharedMemory(pid), Others(tid)});
+  stepped_.insert_or_assign(
+      tid, Stepped{wanted->rule, SharedMemory(pid), Others(tid), CpuTime(pid).value_or(0ns)});
   to_step_.erase(wanted);
   Tracer::Get().SetStepping(tid, true);
 }
 
 void Observer::EndStepping(pid_t tid) {
-  if (stepped_.erase(tid) != 0) Tracer::Get().SetStepping(tid, false);
+  const auto stepped = stepped_.find(tid);
+  if (stepped == stepped_.end()) return;
+  time_in_steps_[process_of_.at(tid)] += TimeInSteps(tid, stepped->second);
+  stepped_.erase(stepped);
+  Tracer::Get().SetStepping(tid, false);
+}
+
+std::chrono::nanoseconds Observer::TimeInSteps(pid_t tid, const Stepped& stepped) const {
+  return std::max(0ns, CpuTime(process_of_.at(tid)).value_or(0ns) - stepped.begun);
+}
+
+std::map<pid_t, std::chrono::nanoseconds> Observer::TimeInSteps() const {
+  std::map<pid_t, std::chrono::nanoseconds> times = time_in_steps_;
+  for (const auto& [tid, stepped] : stepped_) {
+    times[process_of_.at(tid)] += TimeInSteps(tid, stepped);
+  }
+  return times;
 }
 
 bool Observer::OnStep(pid_t tid, bool whole) {
   const auto found = stepped_.find(tid);
   if (found == stepped_.end()) return false;
   Stepped& stepped = found->second;
+  if (++stepped.steps == kMostSteps) {
+    EndStepping(tid);
+    return false;
+  }
   // After a system call much may be different, and other processes have had their turn.
   if (!whole) {
     stepped.memory.Remap();

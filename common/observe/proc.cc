@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -164,6 +165,15 @@ std::optional<std::vector<int>> NumbersIn(pid_t pid, std::string_view directory)
   }
   std::ranges::sort(numbers);
   return numbers;
+}
+
+std::optional<std::chrono::nanoseconds> CpuTime(pid_t pid) {
+  clockid_t clock;
+  timespec used;
+  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0) {
+    return std::nullopt;
+  }
+  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
 }
 
 std::vector<pid_t> ThreadsOf(pid_t pid) {

@@ -13,6 +13,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -62,6 +63,10 @@ std::optional<std::string> ReadProc(pid_t pid, std::string_view name);
 
 std::optional<Status> ReadStatus(pid_t pid);
 Status ParseStatus(std::string_view text);
+
+// Processor time of a process with all its threads, ended ones included; nothing if it is gone. See
+// clock_getcpuclockid(3).
+std::optional<std::chrono::nanoseconds> CpuTime(pid_t pid);
 
 // Thread ids of a process, in ascending order; empty if it is gone.
 std::vector<pid_t> ThreadsOf(pid_t pid);

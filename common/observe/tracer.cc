@@ -149,6 +149,7 @@ void Tracer::SetStepping(pid_t tid, bool on) {
   const auto task = tasks_.find(tid);
   if (task == tasks_.end()) return;
   task->second.stepping = on;
+  task->second.processor = on ? std::make_unique<SharedProcessor>(tid) : nullptr;
   task->second.before_step.reset();
 }
 

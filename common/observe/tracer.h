@@ -18,11 +18,13 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 
 #include "common/base/fd.h"
 #include "common/observe/blocked.h"
+#include "common/observe/shared_processor.h"
 
 namespace ipclab {
 
@@ -76,7 +78,8 @@ class Tracer {
   void Seize(pid_t pid, TaskListener* listener);
   // Lets a task go on that OnEntry held.
   void Release(pid_t tid);
-  // From its next stop on the task runs one instruction at a time, or at full speed again.
+  // From its next stop on the task runs one instruction at a time, on the tracer's processor, or at
+  // full speed again.
   void SetStepping(pid_t tid, bool on);
   // For OnStep with a whole step: the instruction has not been run after all. What it has done to
   // memory is the caller's to undo.
@@ -94,6 +97,7 @@ class Tracer {
     bool before_call = false;  // Held by kHoldBefore.
     bool stopped = false;
     bool stepping = false;
+    std::unique_ptr<SharedProcessor> processor{};  // While it steps.
     // Of a task that is stepping: its registers before the instruction that it runs now; nothing if
     // that is not just one, or a system call.
     std::optional<user_regs_struct> before_step;

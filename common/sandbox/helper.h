@@ -63,8 +63,9 @@ class Imported<R(Parameters...)> {
       : name_(name), function_(reinterpret_cast<R (*)(Parameters...)>(SubmissionSymbol(name))) {}
 
   R operator()(Parameters... parameters) const {
-    Mark(Marker::kEnter, name_);
+    // Before the mark: an observer may run all that comes behind it one instruction at a time.
     SoilStack();
+    Mark(Marker::kEnter, name_);
     const R result = function_(parameters...);
     const int error = errno;
     std::int64_t value = 0;

@@ -56,25 +56,6 @@ class Aside {
 inline const std::vector<Family> kSharedSleeps = {Family::kFutex, Family::kSemaphores,
                                                   Family::kMessages, Family::kRead, Family::kPoll};
 
-// True if nobody moves any more until somebody is let go or comes anew: all sleep in calls that no
-// time ends. Who waits with a time limit, and be it 0, sleeps as well, and AtRest() holds for him.
-inline bool RestsForGood(const Sandbox& box) {
-  const std::vector<pid_t> living = box.observer().LivingProcesses();
-  const std::set<pid_t> held = box.observer().AllHeld();
-  const std::vector<TaskSample> before = SampleTasks(living);
-  const std::vector<TaskSample> after = SampleTasks(living);
-  if (before.empty() || before.size() != after.size()) return false;
-  for (std::size_t i = 0; i < before.size(); ++i) {
-    const TaskSample& task = before[i];
-    if (held.count(task.tid) != 0) continue;
-    if (task.status.state != 'S' || !task.blocked || !task.SleptUntil(after[i])) return false;
-    const Family family = FamilyOf(task.blocked->call);
-    const bool timed = family == Family::kFutex && task.blocked->args[3] != 0;
-    if (timed || family == Family::kSleep || family == Family::kPoll) return false;
-  }
-  return true;
-}
-
 // True if the helper sleeps in a call that another process may end. Not one that a rule holds.
 inline bool SleepsForOthers(const Sandbox& box, const Helper& helper) {
   const std::optional<Blocked> call = BlockedCall(helper.pid());
@@ -152,9 +133,10 @@ class Looping {
   Looping(Sandbox& box, Helper helper)
       : box_(box), helper_(std::move(helper)), gate_(HoldAtItsGate()) {}
 
-  // Serves the box until the process stands at its gate; false if it sleeps elsewhere or has ended.
+  // Serves the box until the process stands at its gate; false if it sleeps elsewhere for good, or
+  // has ended.
   [[nodiscard]] bool Returns() {
-    const auto over = [&] { return AtGate() || !helper_.process().alive || AtRest(box_); };
+    const auto over = [&] { return AtGate() || !helper_.process().alive || RestsForGood(box_); };
     return static_cast<bool>(Comes(box_, over)) && AtGate();
   }
   // Lets it begin a round.

@@ -161,19 +161,6 @@ inline int HoldInHandler(Sandbox& box, const Helper& server) {
   return box.AddRule({.family = Family::kSignalSend, .where = where, .hold = true});
 }
 
-// Nobody moves any more until somebody is let go: all sleep in calls that no time ends. Who looks
-// again from time to time sleeps as well, and AtRest() holds for him, too.
-inline bool RestsForGood(const Sandbox& box) {
-  constexpr long kEndless[] = {SYS_msgrcv, SYS_msgsnd, SYS_wait4, SYS_pause};
-  if (!AtRest(box) || !box.observer().armed().empty()) return false;
-  const std::set<pid_t> held = box.observer().AllHeld();
-  const std::vector<TaskSample> tasks = SampleTasks(box.observer().LivingProcesses());
-  return std::ranges::all_of(tasks, [&](const TaskSample& task) {
-    return held.count(task.tid) != 0 ||
-           (task.blocked && std::ranges::count(kEndless, task.blocked->call) != 0);
-  });
-}
-
 // Serves the box until the rule holds somebody, or nothing moves any more.
 [[nodiscard]] inline testing::AssertionResult IsReached(Sandbox& box, int rule) {
   const auto held = [&] { return !box.observer().Held(rule).empty(); };
