@@ -163,8 +163,17 @@ class Graph {
 
 }  // namespace
 
+bool MayEndByTheClock(const Blocked& call) {
+  return deadlock::RuleOf(call.call) == nullptr || deadlock::HasTimeout(call);
+}
+
 bool AllRestForGood(const World& world) {
   const std::vector<TaskSample> tasks = LivingTasks(world);
+  // That a process has ended is news, and still on its way to who listed it.
+  const auto lives = [&](pid_t pid) {
+    return std::ranges::count(tasks, pid, &TaskSample::pid) != 0;
+  };
+  if (!std::ranges::all_of(world.processes, lives)) return false;
   const auto rests = [&](const TaskSample& task) {
     return world.held.contains(task.tid) || SleepsForGood(task, world);
   };

@@ -101,6 +101,9 @@ struct Deadlock {
 // nor a signal already sent ends: nobody moves any more until something comes from outside.
 bool AllRestForGood(const World& world);
 
+// False if only another process, or a signal, ends this sleep; true also for a call not known here.
+bool MayEndByTheClock(const Blocked& call);
+
 // Never sleeps and never waits. Throws GraderError if /proc refuses to show a living process.
 std::optional<Deadlock> FindDeadlock(const World& world);
 

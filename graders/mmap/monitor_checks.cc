@@ -6,10 +6,9 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstring>
 #include <sstream>
 
-#include "graders/mmap/sharing.h"
+#include "graders/mmap/monitor.h"
 #include "labs/mmap/mmap.h"
 
 namespace ipclab {
@@ -24,13 +23,6 @@ using mmap::monitor_notify;
 using mmap::monitor_size;
 using mmap::monitor_unlock;
 using mmap::monitor_wait;
-
-EXERCISE(Monitor);
-
-constexpr char kMemory[] = "memory";
-constexpr std::size_t kPage = 4096;
-constexpr char kCanary = 0x5a;
-constexpr int kNoLimit = -1;
 
 // ---- In the box ---------------------------------------------------------------------------------
 
@@ -137,75 +129,6 @@ HELPER(WakesForNoReason) {
 // Each helper has other addresses than the one before.
 std::int64_t NextAside(const Sandbox& box) {
   return 1 + 3 * static_cast<std::int64_t>(box.observer().processes().size());
-}
-
-Helper Act(Sandbox& box, const std::string& steps, int timeout_ms = kNoLimit, int rounds = 1) {
-  return box.Start("ActsOnMonitor", {{"steps", Binary(steps)},
-                                     {"timeout_ms", timeout_ms},
-                                     {"rounds", rounds},
-                                     {"aside", NextAside(box)}});
-}
-
-Looping ActAgainAndAgain(Sandbox& box, const std::string& steps) {
-  return Looping(box, Act(box, "gate " + steps, kNoLimit, 2 * kMostStores));
-}
-
-// A box with a monitor, which a process has made that has ended since.
-class MonitorBox {
- public:
-  explicit MonitorBox(std::vector<Family> watch = {})
-      : box_({.watch = WithGates(std::move(watch)), .skip_sleeps = true}) {
-    Helper maker = box_.Start("MakesMonitor", {{"aside", 0}});
-    const Outcome outcome = OutcomeOf(maker);
-    ready_ = outcome.ending.kind == Ending::Kind::kExited && outcome.ending.code == 0;
-    if (!ready_) ADD_FAILURE() << "before all: " << testing::PrintToString(outcome);
-    size_ = static_cast<std::size_t>(maker.Reported("size", 0));
-  }
-
-  Sandbox& box() { return box_; }
-  bool ready() const { return ready_; }
-
-  // Bytes behind the monitor that are no longer what they were.
-  std::size_t Damage() const {
-    const std::string bytes = box_.FileContents(kMemory).value_or("");
-    if (bytes.size() < kPage + size_) return 0;
-    const auto canaries = std::string_view(bytes).substr(kPage + size_);
-    return canaries.size() - static_cast<std::size_t>(std::ranges::count(canaries, kCanary));
-  }
-  std::uint64_t Counter() const {
-    std::uint64_t counter = 0;
-    const std::string bytes = box_.FileContents(kMemory).value_or("");
-    if (bytes.size() >= sizeof counter) std::memcpy(&counter, bytes.data(), sizeof counter);
-    return counter;
-  }
-
- private:
-  static std::vector<Family> WithGates(std::vector<Family> watch) {
-    watch.push_back(Family::kSignalSend);
-    return watch;
-  }
-
-  Sandbox box_;
-  bool ready_ = false;
-  std::size_t size_ = 0;
-};
-
-// A process that stands at its gate, having done all that comes before.
-Helper ActUpToGate(Sandbox& box, const std::string& steps, int* gate) {
-  *gate = HoldAtGate(box);
-  Helper helper = Act(box, steps);
-  EXPECT_TRUE(SomebodyComesTo(box, *gate)) << "in the steps: " << steps;
-  return helper;
-}
-
-testing::AssertionResult DiesWithTheLock(Sandbox& box) {
-  int gate = 0;
-  Helper holder = ActUpToGate(box, "lock gate", &gate);
-  if (holder.call("monitor_lock").value != 0) {
-    return testing::AssertionFailure() << DescribeCall(holder.call("monitor_lock"));
-  }
-  holder.Signal(SIGKILL);
-  return Ends(box, holder.pid());
 }
 
 // At full speed, with nobody held.
@@ -403,91 +326,6 @@ TEST_F(Monitor, GoesOnAfterASignal) {
   }
 }
 
-TEST_F(Monitor, OpensTheGateForAll) {
-  MonitorBox made;
-  if (!made.ready()) return;
-  Sandbox& box = made.box();
-  std::vector<Helper> waiters;
-  for (int i = 0; i < 3; ++i) {
-    waiters.push_back(Act(box, "gatewait"));
-    ASSERT_TRUE(SleepsIn(box, waiters.back(), "gate_wait"));
-  }
-  Helper opener = Act(box, "gateopen");
-  EXPECT_THAT(OutcomeOf(opener), Succeeds());
-  EXPECT_THAT(opener.call("gate_open"), Returned(0));
-  for (Helper& waiter : waiters) {
-    EXPECT_THAT(OutcomeOf(waiter), Succeeds()) << "three wait, and the gate was opened";
-    EXPECT_THAT(waiter.call("gate_wait"), Returned(0)) << "three wait, and the gate was opened";
-  }
-  Helper late = Act(box, "gatewait gatewait gateopen gatewait");
-  EXPECT_THAT(OutcomeOf(late), Succeeds()) << "the gate was opened before it came";
-  EXPECT_THAT(late.call("gate_wait"), Returned(0)) << "the gate was opened before it came";
-  Helper hasty = Act(box, "gatewait", 0);
-  EXPECT_THAT(OutcomeOf(hasty), Succeeds());
-  EXPECT_THAT(hasty.call("gate_wait"), Returned(0)) << "the gate is open, and timeout_ms is 0";
-}
-
-TEST_F(Monitor, LosesNoOpening) {
-  MonitorBox made({Family::kFutex});
-  if (!made.ready()) return;
-  Sandbox& box = made.box();
-  // A gate stays open, so each opening takes a new one.
-  Looping waiter = ActAgainAndAgain(box, "destroy init gatewait");
-  Looping opener = ActAgainAndAgain(box, "gateopen");
-  ASSERT_TRUE(waiter.Returns() && opener.Returns());
-  AtEachStore(box, waiter, "gate_wait", opener, [&](const std::string& when) {
-    EXPECT_THAT(waiter.call("gate_wait"), Returned(0)) << when;
-    EXPECT_THAT(opener.call("gate_open"), Returned(0)) << when;
-  });
-}
-
-TEST_F(Monitor, TakesNoOtherWakeUpForTheGate) {
-  MonitorBox made;
-  if (!made.ready()) return;
-  Sandbox& box = made.box();
-  Helper waiter = Act(box, "gatewait");
-  ASSERT_TRUE(SleepsIn(box, waiter, "gate_wait"));
-  const auto goes_on = [&](const char* why) {
-    EXPECT_TRUE(SleepsIn(box, waiter, "gate_wait")) << why;
-  };
-  Helper notifier = Act(box, "notifyall lock notify notifyall unlock");
-  EXPECT_THAT(OutcomeOf(notifier), Succeeds());
-  goes_on("the gate is shut, and monitor_notify() was called");
-  const auto blocked = BlockedCall(waiter.pid());
-  const auto mappings = MappingsOf(waiter.pid());
-  for (const ipclab::Mapping& mapping : mappings) {
-    if (!blocked || blocked->args[0] < mapping.start || blocked->args[0] >= mapping.end) continue;
-    if (!mapping.object.ends_with(kMemory)) continue;
-    Helper stray =
-        box.Start("WakesForNoReason", {{"word", mapping.OffsetOf(blocked->args[0])}, {"aside", 0}});
-    EXPECT_THAT(stray.Wait(), Exited(0));
-    goes_on("the gate is shut, and a futex wake-up came for no reason");
-  }
-  Helper opener = Act(box, "gateopen");
-  EXPECT_THAT(OutcomeOf(opener), Succeeds());
-  EXPECT_THAT(OutcomeOf(waiter), Succeeds());
-  EXPECT_THAT(waiter.call("gate_wait"), Returned(0));
-}
-
-TEST_F(Monitor, OpensTheGateInSpiteOfADeath) {
-  MonitorBox made;
-  if (!made.ready()) return;
-  Sandbox& box = made.box();
-  Helper early = Act(box, "gatewait");
-  ASSERT_TRUE(SleepsIn(box, early, "gate_wait"));
-  ASSERT_TRUE(DiesWithTheLock(box));
-  Helper hasty = Act(box, "gatewait", 0);
-  EXPECT_THAT(OutcomeOf(hasty), ComesToItsEnd()) << "a process died with the lock";
-  EXPECT_THAT(hasty.call("gate_wait"), FailedWith(ETIMEDOUT)) << "a process died with the lock";
-  Helper opener = Act(box, "gateopen gatewait");
-  EXPECT_THAT(OutcomeOf(opener), Succeeds()) << "a process died with the lock";
-  EXPECT_THAT(opener.call("gate_open"), Returned(0)) << "a process died with the lock";
-  EXPECT_THAT(opener.call("gate_wait"), Returned(0)) << "a process died with the lock";
-  EXPECT_THAT(OutcomeOf(early), Succeeds()) << "it waited when a process died with the lock";
-  EXPECT_THAT(early.call("gate_wait"), Returned(0))
-      << "it waited when a process died with the lock";
-}
-
 TEST_F(Monitor, StaysWithinItsMemory) {
   MonitorBox made;
   if (!made.ready()) return;
@@ -501,4 +339,33 @@ TEST_F(Monitor, StaysWithinItsMemory) {
 }
 
 }  // namespace
+
+Helper Act(Sandbox& box, const std::string& steps, int timeout_ms, int rounds) {
+  return box.Start("ActsOnMonitor", {{"steps", Binary(steps)},
+                                     {"timeout_ms", timeout_ms},
+                                     {"rounds", rounds},
+                                     {"aside", NextAside(box)}});
+}
+
+Looping ActAgainAndAgain(Sandbox& box, const std::string& steps) {
+  return Looping(box, Act(box, "gate " + steps, kNoLimit, 2 * kMostStores));
+}
+
+Helper ActUpToGate(Sandbox& box, const std::string& steps, int* gate) {
+  *gate = HoldAtGate(box);
+  Helper helper = Act(box, steps);
+  EXPECT_TRUE(SomebodyComesTo(box, *gate)) << "in the steps: " << steps;
+  return helper;
+}
+
+testing::AssertionResult DiesWithTheLock(Sandbox& box) {
+  int gate = 0;
+  Helper holder = ActUpToGate(box, "lock gate", &gate);
+  if (holder.call("monitor_lock").value != 0) {
+    return testing::AssertionFailure() << DescribeCall(holder.call("monitor_lock"));
+  }
+  holder.Signal(SIGKILL);
+  return Ends(box, holder.pid());
+}
+
 }  // namespace ipclab

@@ -1,58 +1,22 @@
 // Exercise mmap.6: which fault?
 
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstring>
+#include <map>
+#include <utility>
 
-#include "common/grading/around.h"
-#include "common/grading/outcomes.h"
-#include "common/grading/steering.h"
+#include "graders/mmap/which_fault.h"
 #include "labs/mmap/mmap.h"
 
 namespace ipclab {
 namespace {
 
-using mmap::file_zones;
 using mmap::Touch;
 using mmap::touch_byte;
 
-EXERCISE(WhichFault);
-
-constexpr std::size_t kPage = 4096;
-constexpr int kUntold = 77;  // No value of a Touch.
-
 // ---- In the box ---------------------------------------------------------------------------------
-
-class Room {
- public:
-  Room(std::size_t size, int prot, int flags = MAP_PRIVATE | MAP_ANONYMOUS, int fd = -1)
-      : size_(size), at_(::mmap(nullptr, size, prot, flags, fd, 0)) {
-    if (at_ == MAP_FAILED) throw SystemError(errno, "mmap");
-  }
-  ~Room() { munmap(at_, size_); }
-  Room(const Room&) = delete;
-  Room& operator=(const Room&) = delete;
-
-  char* bytes() const { return static_cast<char*>(at_); }
-  void Allow(std::size_t page, int prot) const {
-    Check(mprotect(bytes() + page * kPage, kPage, prot), "mprotect");
-  }
-
- private:
-  const std::size_t size_;
-  void* const at_;
-};
-
-Fd MakeSized(const char* path, std::int64_t size, std::string_view bytes = "") {
-  Fd file(Check(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), "open"));
-  WriteHere(file.get(), bytes);
-  Check(ftruncate(file.get(), size), "ftruncate");
-  return file;
-}
 
 int TouchHere(const volatile void* at, int write) {
   Touch out = static_cast<Touch>(kUntold);
@@ -88,6 +52,8 @@ class Landscape {
   const Room mapped_;
 };
 
+using Address = const volatile void*;
+
 struct Place {
   const char* name;
   int write;
@@ -95,45 +61,26 @@ struct Place {
   const volatile void* (*where)(const Landscape& landscape);
 };
 
-const Place kPlaces[] = {{"reading where one may read", 0, Touch::kOk,
-                          [](const Landscape& l) -> const volatile void* {return l.In(kReadable);
-}  // namespace
-}  // namespace ipclab
-, {"writing where one may only read", 1, Touch::kSegv,
-   [](const Landscape& l) -> const volatile void* {return l.In(kReadable);
-}
-}
-, {"writing where one may", 1, Touch::kOk,
-   [](const Landscape& l) -> const volatile void* {return l.In(kWritable);
-}
-}
-, {"reading a page with PROT_NONE", 0, Touch::kSegv,
-   [](const Landscape& l) -> const volatile void* {return l.In(kForbidden);
-}
-}
-, {"reading a page that was unmapped", 0, Touch::kSegv,
-   [](const Landscape& l) -> const volatile void* {return l.In(kUnmapped);
-}
-}
-, {"reading at the address null", 0, Touch::kSegv,
-   [](const Landscape&) -> const volatile void* {return nullptr;
-}
-}
-, {"writing behind the last byte of a file, in its last page", 1, Touch::kOk,
-   [](const Landscape& l) -> const volatile void* {return l.InFile(0);
-}
-}
-, {"reading a page that the file has no longer", 0, Touch::kBus,
-   [](const Landscape& l) -> const volatile void* {return l.InFile(1);
-}
-}
-, {"writing to a page that the file has no longer", 1, Touch::kBus,
-   [](const Landscape& l) -> const volatile void* {return l.InFile(1);
-}
-}
-,
-}
-;
+const Place kPlaces[] = {
+    {"reading where one may read", 0, Touch::kOk,
+     [](const Landscape& l) -> Address { return l.In(kReadable); }},
+    {"writing where one may only read", 1, Touch::kSegv,
+     [](const Landscape& l) -> Address { return l.In(kReadable); }},
+    {"writing where one may", 1, Touch::kOk,
+     [](const Landscape& l) -> Address { return l.In(kWritable); }},
+    {"reading a page with PROT_NONE", 0, Touch::kSegv,
+     [](const Landscape& l) -> Address { return l.In(kForbidden); }},
+    {"reading a page that was unmapped", 0, Touch::kSegv,
+     [](const Landscape& l) -> Address { return l.In(kUnmapped); }},
+    {"reading at the address null", 0, Touch::kSegv,
+     [](const Landscape&) -> Address { return nullptr; }},
+    {"writing behind the last byte of a file, in its last page", 1, Touch::kOk,
+     [](const Landscape& l) -> Address { return l.InFile(0); }},
+    {"reading a page that the file has no longer", 0, Touch::kBus,
+     [](const Landscape& l) -> Address { return l.InFile(1); }},
+    {"writing to a page that the file has no longer", 1, Touch::kBus,
+     [](const Landscape& l) -> Address { return l.InFile(1); }},
+};
 
 // All places, or the one that is wanted, as often as is wanted.
 HELPER(TouchesPlaces) {
@@ -235,65 +182,7 @@ HELPER(TouchesMeanwhile) {
   return 0;
 }
 
-HELPER(FindsZones) {
-  MakeSized("zones", args.Int("size"), args.Bytes("bytes"));
-  Touch out = static_cast<Touch>(kUntold);
-  const int result =
-      STUDENT(file_zones)("zones", static_cast<std::size_t>(args.Int("len")), args.Int("at"), &out);
-  Report("touch", result == 0 ? static_cast<int>(out) : kUntold);
-  return 0;
-}
-
-// Pages of somebody else fill every hole, so that what is mapped next lies right before them.
-HELPER(FindsZonesAmongOthers) {
-  MakeSized("zones", 100);
-  std::vector<std::unique_ptr<Room>> others;
-  int in_a_row = 0;
-  for (const char* last = nullptr; in_a_row < 8 && others.size() < 2000;) {
-    others.push_back(std::make_unique<Room>(kPage, PROT_READ | PROT_WRITE));
-    in_a_row = others.back()->bytes() + kPage == last ? in_a_row + 1 : 0;
-    last = others.back()->bytes();
-  }
-  Touch out = static_cast<Touch>(kUntold);
-  const std::int64_t len = args.Int("len");
-  const int result = STUDENT(file_zones)("zones", static_cast<std::size_t>(len),
-                                         (len + 4095) / 4096 * 4096 + 17, &out);
-  Report("touch", result == 0 ? static_cast<int>(out) : kUntold);
-  return 0;
-}
-
-HELPER(FindsNoZones) {
-  const std::string what = args.Bytes("what");
-  if (what == "fifo") Check(mkfifo("zones", 0600), "mkfifo");
-  if (what == "directory") Check(mkdir("zones", 0700), "mkdir");
-  if (what == "file") MakeSized("zones", 100);
-  Touch out = static_cast<Touch>(kUntold);
-  STUDENT(file_zones)("zones", static_cast<std::size_t>(args.Int("len")), args.Int("at"), &out);
-  Report("out", static_cast<int>(out));
-  if (what == "fifo" || what == "file") unlink("zones");
-  if (what == "directory") rmdir("zones");
-  return 0;
-}
-
 // ---- In the grader ------------------------------------------------------------------------------
-
-const char* TouchName(std::int64_t touch) {
-  switch (touch) {
-    case static_cast<int>(Touch::kOk):
-      return "kOk";
-    case static_cast<int>(Touch::kBus):
-      return "kBus";
-    case static_cast<int>(Touch::kSegv):
-      return "kSegv";
-    default:
-      return "a call that failed, or did not set *out";
-  }
-}
-
-MATCHER_P(Is, want, std::string("it is ") + TouchName(static_cast<int>(want))) {
-  *result_listener << "it is " << TouchName(arg);
-  return arg == static_cast<int>(want);
-}
 
 TEST_F(WhichFault, TellsFaultsApart) {
   Sandbox box;
@@ -423,77 +312,6 @@ TEST_F(WhichFault, TakesTheCallersActionForThem) {
   }
 }
 
-TEST_F(WhichFault, NamesTheZonesOfAFile) {
-  struct Case {
-    std::int64_t size, len, at;
-    Touch want;
-  };
-  const std::int64_t page = kPage;
-  const Case cases[] = {
-      {10000, 10000, 9999, Touch::kOk},
-      {10000, 10000, 10000, Touch::kOk},
-      {10000, 5 * page, 12287, Touch::kOk},
-      {10000, 5 * page, 12288, Touch::kBus},
-      {page, 2 * page, page, Touch::kBus},
-      {100, 100, page - 1, Touch::kOk},
-      {0, page, 0, Touch::kBus},
-      {0, 1, page - 1, Touch::kBus},
-  };
-  Sandbox box;
-  for (const Case& c : cases) {
-    const std::string bytes = RandomBytes(static_cast<std::size_t>(c.size));
-    Helper finder = box.Start(
-        "FindsZones", {{"size", c.size}, {"bytes", Binary(bytes)}, {"len", c.len}, {"at", c.at}});
-    const std::string what = "byte " + std::to_string(c.at) + " of a mapping of " +
-                             std::to_string(c.len) + " bytes, where the file has " +
-                             std::to_string(c.size);
-    EXPECT_THAT(OutcomeOf(finder), Succeeds()) << what;
-    EXPECT_THAT(finder.Reported("touch"), Is(c.want)) << what;
-    EXPECT_THAT(box.FileContents("zones").value_or(""), SameBytesAs(bytes))
-        << "the file, after " << what;
-  }
-}
-
-TEST_F(WhichFault, FindsNobodyBehindTheMapping) {
-  Sandbox box;
-  for (const std::int64_t len : {1, 4096, 3 * 4096 + 5}) {
-    Helper finder = box.Start("FindsZonesAmongOthers", {{"len", len}});
-    const std::string what = "the page behind a mapping of " + std::to_string(len) +
-                             " bytes, where the kernel likes to put it right before another one";
-    EXPECT_THAT(OutcomeOf(finder), Succeeds()) << what;
-    EXPECT_THAT(finder.Reported("touch"), Is(Touch::kSegv)) << what;
-  }
-}
-
-TEST_F(WhichFault, RefusesWhatHasNoZones) {
-  struct Case {
-    const char* what;
-    const char* there;
-    std::int64_t len, at;
-    std::vector<int> errors;
-  };
-  const Case cases[] = {
-      {"no length", "file", 0, 0, {EINVAL}},
-      {"a byte before the mapping", "file", 4096, -1, {EINVAL}},
-      {"a byte two pages behind the mapping", "file", 4096, 8192, {EINVAL}},
-      {"a byte two pages behind a short mapping", "file", 1, 8192, {EINVAL}},
-      {"no file", "", 4096, 0, {ENOENT}},
-      {"a FIFO", "fifo", 4096, 0, {EINVAL}},
-      {"a directory", "directory", 4096, 0, {EINVAL, EISDIR}},
-      {"more than there is of addresses", "file", std::int64_t{1} << 60, 0, {ENOMEM, EINVAL}},
-  };
-  Sandbox box;
-  for (const Case& c : cases) {
-    Helper finder = box.Start("FindsNoZones", {{"what", c.there}, {"len", c.len}, {"at", c.at}});
-    EXPECT_THAT(OutcomeOf(finder), ComesToItsEnd()) << c.what;
-    const StudentCall call = finder.call();
-    const bool known = std::ranges::count(c.errors, call.error) != 0;
-    EXPECT_THAT(call, FailedWith(known ? call.error : c.errors[0])) << c.what;
-    EXPECT_EQ(finder.Reported("out"), kUntold) << c.what << ": *out has changed";
-    EXPECT_THAT(LeftBehind(box, call), NothingLeftBehind()) << c.what;
-  }
-}
-
 TEST_F(WhichFault, LeavesNothingBehind) {
   Sandbox box;
   for (const int manner : {kDefault, kIgnored, kHandled, kBlocked}) {
@@ -515,4 +333,18 @@ TEST_F(WhichFault, LeavesNothingBehind) {
 }
 
 }  // namespace
+
+const char* TouchName(std::int64_t touch) {
+  switch (touch) {
+    case static_cast<int>(Touch::kOk):
+      return "kOk";
+    case static_cast<int>(Touch::kBus):
+      return "kBus";
+    case static_cast<int>(Touch::kSegv):
+      return "kSegv";
+    default:
+      return "a call that failed, or did not set *out";
+  }
+}
+
 }  // namespace ipclab

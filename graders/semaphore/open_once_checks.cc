@@ -6,8 +6,8 @@
 
 #include <chrono>
 
+#include "common/grading/looks.h"
 #include "graders/semaphore/expectations.h"
-#include "graders/semaphore/looks.h"
 #include "labs/semaphore/semaphore.h"
 
 namespace ipclab {
@@ -135,7 +135,7 @@ TEST_F(OpenOnce, FindsASetThatIsReady) {
 }
 
 TEST_F(OpenOnce, MakesOneSetHoweverTheyMix) {
-  Sandbox box(WatchesLooks());
+  Sandbox box(WatchesLooks({Family::kSemaphores}));
   // The first is held before one of its calls, the second does what it can meanwhile.
   for (int nth = 1; nth <= 6; ++nth) {
     const key_t key = RandomKey();
@@ -167,7 +167,7 @@ TEST_F(OpenOnce, MakesOneSetHoweverTheyMix) {
 // ---- Waiting ------------------------------------------------------------------------------------
 
 TEST_F(OpenOnce, LetsNobodyInBeforeTheValues) {
-  Sandbox box(WatchesLooks());
+  Sandbox box(WatchesLooks({Family::kSemaphores}));
   for (const bool after_creation : {true, false}) {
     const key_t key = RandomKey();
     const std::vector<int> init = RandomInit();
@@ -199,7 +199,7 @@ HELPER(SetsValue) {
 }
 
 TEST_F(OpenOnce, LeavesTheValuesToASlowCreator) {
-  Sandbox box(WatchesLooks());
+  Sandbox box(WatchesLooks({Family::kSemaphores}));
   const key_t key = RandomKey();
   const std::vector<int> init = RandomInit();
   const int id = NewUnreadySet(box, key, {0, 0, 0});
@@ -249,7 +249,7 @@ TEST_F(OpenOnce, GivesUpWhenTheCreatorHasDied) {
 }
 
 TEST_F(OpenOnce, BeginsAnewWhenTheSetDisappears) {
-  Sandbox box(WatchesLooks());
+  Sandbox box(WatchesLooks({Family::kSemaphores}));
   const std::vector<int> init = RandomInit();
   // 0: while it waits for a set that is not ready. Else before its nth call, the set being ready.
   for (int nth = 0; nth <= 4; ++nth) {
@@ -315,7 +315,7 @@ TEST_F(OpenOnce, RefusesWhatDoesNotFit) {
 }
 
 TEST_F(OpenOnce, RemovesWhatItCannotSetUp) {
-  Sandbox box(WatchesLooks());
+  Sandbox box(WatchesLooks({Family::kSemaphores}));
   box.AddRule({.family = Family::kSemaphores,
                .where = [](const Event& event) { return IsSemop(event); },
                .answer = -ENOMEM});
@@ -329,7 +329,7 @@ TEST_F(OpenOnce, RemovesWhatItCannotSetUp) {
 }
 
 TEST_F(OpenOnce, LeavesNothingBehind) {
-  Sandbox box(WatchesLooks());
+  Sandbox box(WatchesLooks({Family::kSemaphores}));
   const key_t key = RandomKey();
   const int id = NewUnreadySet(box, key, {1});
 

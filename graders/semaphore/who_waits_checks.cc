@@ -4,8 +4,8 @@
 
 #include <chrono>
 
+#include "common/grading/looks.h"
 #include "graders/semaphore/expectations.h"
-#include "graders/semaphore/looks.h"
 #include "labs/semaphore/semaphore.h"
 
 namespace ipclab {
@@ -135,7 +135,7 @@ Helper StartWait(Sandbox& box, int id, int waiters, int limit) {
 }
 
 TEST_F(WhoWaits, WaitsUntilEnoughWait) {
-  Sandbox box(WatchesLooks());
+  Sandbox box(WatchesLooks({Family::kSemaphores}));
   const int id = NewSet(box, {5, 5});
   NewWaiter(box, id, 0, kForMore);
 
@@ -160,7 +160,7 @@ TEST_F(WhoWaits, WaitsUntilEnoughWait) {
 }
 
 TEST_F(WhoWaits, CountsOnlyThoseWhoStillWait) {
-  Sandbox box(WatchesLooks());
+  Sandbox box(WatchesLooks({Family::kSemaphores}));
   const int id = NewSet(box, {5, 5});
   Helper caller = StartWait(box, id, 2, kLong);
   Helper doomed = NewWaiter(box, id, 1, kForMore);
@@ -239,7 +239,7 @@ HELPER(AsksInVain) {
 }
 
 TEST_F(WhoWaits, ReportsWhatItMayNotDo) {
-  Sandbox box(WatchesLooks());
+  Sandbox box(WatchesLooks({Family::kSemaphores}));
   const int id = NewSet(box, {1, 1});
 
   Helper caller = box.Start("AsksInVain", {{"id", id}});
@@ -266,7 +266,7 @@ HELPER(UsesAllOfIt) {
 }
 
 TEST_F(WhoWaits, LeavesNothingBehind) {
-  Sandbox box(WatchesLooks());
+  Sandbox box(WatchesLooks({Family::kSemaphores}));
   const std::vector<int> values = {1, 2};
   const int id = NewSet(box, values);
 

@@ -6,8 +6,8 @@
 #include <cstring>
 #include <optional>
 
+#include "common/grading/looks.h"
 #include "graders/shm/expectations.h"
-#include "graders/shm/looks.h"
 #include "graders/shm/pages.h"
 #include "labs/shm/shm.h"
 

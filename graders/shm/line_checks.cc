@@ -255,7 +255,7 @@ TEST_F(Line, KeepsTheOrderWhateverTheSchedule) {
                                             RandomWord(50) + "\n"};
     Helper reader = passing.Reader();
     Helper writer = passing.Writer(Joined(lines) + "end\n");
-    EXPECT_TRUE(GoesStepByStep(box, slow_writer ? writer : reader));
+    ASSERT_TRUE(GoesStepByStep(box, slow_writer ? writer : reader));
 
     EXPECT_THAT(OutcomeOf(writer), Succeeds());
     EXPECT_THAT(OutcomeOf(reader), Succeeds());

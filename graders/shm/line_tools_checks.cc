@@ -1,6 +1,7 @@
 // A writer and a reader, and how to bring them into an order; see line.h.
 
 #include <map>
+#include <memory>
 
 #include "graders/shm/line.h"
 #include "labs/shm/shm.h"
@@ -55,8 +56,9 @@ SandboxOptions WatchesWakers(std::vector<Family> more) {
 
 testing::AssertionResult GoesStepByStep(Sandbox& box, const Helper& helper) {
   constexpr int kMostSteps = 100;
-  const auto where = [pid = helper.pid()](const Event& event) {
-    return event.pid == pid && !event.function.empty();
+  const auto over = std::make_shared<bool>(false);
+  const auto where = [pid = helper.pid(), over](const Event& event) {
+    return event.pid == pid && !event.function.empty() && !*over;
   };
   const auto rule_for = [&](Family family) {
     return box.AddRule({.family = family, .where = where, .hold = true, .after = true});
@@ -70,7 +72,8 @@ testing::AssertionResult GoesStepByStep(Sandbox& box, const Helper& helper) {
   for (int step = 0; step < kMostSteps; ++step) {
     testing::AssertionResult came = Comes(
         box, [&] { return holding() != rules.end() || !helper.process().alive || AtRest(box); });
-    if (!came || holding() == rules.end()) return came;
+    if (came && holding() == rules.end()) *over = true;
+    if (!came || *over) return came;
     came = ComesToRest(box);
     if (!came) return came;
     const auto [family, rule] = *holding();

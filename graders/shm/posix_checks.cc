@@ -9,7 +9,7 @@
 #include <cstring>
 #include <optional>
 
-#include "graders/shm/looks.h"
+#include "common/grading/looks.h"
 #include "graders/shm/posix.h"
 #include "labs/shm/shm.h"
 

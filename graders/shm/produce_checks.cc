@@ -6,7 +6,7 @@
 #include <cstring>
 #include <optional>
 
-#include "graders/shm/looks.h"
+#include "common/grading/looks.h"
 #include "graders/shm/pages.h"
 #include "graders/shm/posix.h"
 #include "labs/shm/shm.h"
@@ -63,6 +63,7 @@ Helper StartConsumer(Sandbox& box, const std::string& name, std::size_t cap, int
 }
 
 void ExpectPassed(Sandbox& box, Helper& producer, Helper& consumer, const std::string& msg) {
+  ASSERT_TRUE(Notices(box, consumer)) << "a producer has come";
   EXPECT_THAT(consumer.Wait(), Exited(0));
   EXPECT_THAT(consumer.call(), Returned(msg.size()));
   EXPECT_THAT(consumer.ReportedBytes("got"), SameBytesAs(msg));

@@ -24,7 +24,8 @@
 //  - A timeout is in milliseconds for the whole call; 0 tries once, a negative one has no limit.
 //  - A child never returns into the caller's code: it ends in _exit(2). Children are made by
 //    fork(2). You wait for your own ones and for no other.
-//  - Each process calls from one thread.
+//  - Each process calls from one thread, with the rights of an ordinary user and without /proc.
+//  - popen(3) and system(3) are not allowed.
 #ifndef IPCLAB_LABS_MMAP_MMAP_H_
 #define IPCLAB_LABS_MMAP_MMAP_H_
 

@@ -21,6 +21,7 @@
 //    ends with _exit(127).
 //  - Everything runs as an ordinary user, and without /proc. Rights of an object's owner: 0400 to
 //    read, 0200 to write.
+//  - popen(3) and system(3) are not allowed.
 #ifndef IPCLAB_LABS_SHM_SHM_H_
 #define IPCLAB_LABS_SHM_SHM_H_
 

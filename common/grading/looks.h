@@ -1,20 +1,22 @@
 // For exercises in which somebody looks again and again, and sleeps in between.
 //
-//   Sandbox box(WatchesLooks());
+//   Sandbox box(WatchesLooks({Family::kSemaphores}));
 //   Helper caller = box.Start("OpensOnce", ...);
 //   EXPECT_TRUE(WaitsPatiently(box, caller)) << "the set is not ready";
 //   ...
 //   EXPECT_TRUE(Notices(box, caller)) << "the set is ready";
 
-#ifndef IPCLAB_GRADERS_SEMAPHORE_LOOKS_H_
-#define IPCLAB_GRADERS_SEMAPHORE_LOOKS_H_
+#ifndef IPCLAB_COMMON_GRADING_LOOKS_H_
+#define IPCLAB_COMMON_GRADING_LOOKS_H_
+
+#include <vector>
 
 #include "common/grading/exercise.h"
 
 namespace ipclab {
 
-// Watches calls to semaphores, and those in which somebody may sleep for a time.
-SandboxOptions WatchesLooks();
+// Watches the calls by which somebody looks, and those in which he may sleep for a time.
+SandboxOptions WatchesLooks(const std::vector<Family>& looks);
 
 // Serves the box until the helper has slept twice more and looked in between; fails if it returns
 // instead, or looks and looks.
@@ -29,4 +31,4 @@ void EndsOrWaits(Sandbox& box, const Helper& helper);
 
 }  // namespace ipclab
 
-#endif  // IPCLAB_GRADERS_SEMAPHORE_LOOKS_H_
+#endif  // IPCLAB_COMMON_GRADING_LOOKS_H_

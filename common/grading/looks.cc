@@ -1,12 +1,10 @@
-// Who looks, and who sleeps in between; see looks.h.
-
-#include <sys/syscall.h>
+#include "common/grading/looks.h"
 
 #include <algorithm>
 
 #include "common/grading/steering.h"
 #include "common/observe/blocked.h"
-#include "graders/semaphore/looks.h"
+#include "common/observe/deadlock.h"
 
 namespace ipclab {
 namespace {
@@ -46,13 +44,7 @@ bool HasReturned(const Helper& helper) {
   return !calls.empty() && calls.back().returned;
 }
 
-bool EndsByItself(const Blocked& call) {
-  if (call.call == SYS_semtimedop) return call.args[3] != 0;
-  const Family family = FamilyOf(call.call);
-  return family == Family::kRestart || IsIn(kNaps, family);
-}
-
-// Asleep in another call than those. It is the kernel that says in which: to the trace, a nap that
+// Asleep in a call that no time ends. It is the kernel that says in which: to the trace, a nap that
 // is asked for again after a signal goes on, and does not begin.
 bool SleepsOtherwise(const Helper& helper) {
   const std::vector<TaskSample> before = SampleTasks({helper.pid()});
@@ -60,7 +52,7 @@ bool SleepsOtherwise(const Helper& helper) {
   if (before.empty() || before.size() != after.size()) return false;
   for (std::size_t i = 0; i < before.size(); ++i) {
     const std::optional<Blocked>& call = before[i].blocked;
-    if (before[i].status.state != 'S' || !call || EndsByItself(*call)) return false;
+    if (before[i].status.state != 'S' || !call || MayEndByTheClock(*call)) return false;
     if (!before[i].SleptUntil(after[i])) return false;
   }
   return true;
@@ -68,11 +60,11 @@ bool SleepsOtherwise(const Helper& helper) {
 
 }  // namespace
 
-SandboxOptions WatchesLooks() {
+SandboxOptions WatchesLooks(const std::vector<Family>& looks) {
   SandboxOptions options;
-  options.watch = kNaps;
-  options.watch.insert(options.watch.end(), kOtherWaits.begin(), kOtherWaits.end());
-  options.watch.push_back(Family::kSemaphores);
+  for (const std::vector<Family>& families : {kNaps, kOtherWaits, looks}) {
+    options.watch.insert(options.watch.end(), families.begin(), families.end());
+  }
   return options;
 }
 

@@ -1,0 +1,72 @@
+// Memory and files to touch, and what a touch says, for the checks of exercise 6:
+// which_fault_checks.cc and file_zones_checks.cc.
+//
+// In helpers:
+//   const Fd file = MakeSized("file", 100);
+//   const Room room(kPage, PROT_READ, MAP_SHARED, file.get());
+// In checks:
+//   EXPECT_THAT(toucher.Reported("touch"), Is(Touch::kBus));
+
+#ifndef IPCLAB_GRADERS_MMAP_WHICH_FAULT_H_
+#define IPCLAB_GRADERS_MMAP_WHICH_FAULT_H_
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/grading/around.h"
+#include "common/grading/outcomes.h"
+#include "common/grading/steering.h"
+
+namespace ipclab {
+
+EXERCISE(WhichFault);
+
+constexpr std::size_t kPage = 4096;
+constexpr int kUntold = 77;  // No value of a Touch.
+
+// ---- In the box ---------------------------------------------------------------------------------
+
+class Room {
+ public:
+  Room(std::size_t size, int prot, int flags = MAP_PRIVATE | MAP_ANONYMOUS, int fd = -1)
+      : size_(size), at_(::mmap(nullptr, size, prot, flags, fd, 0)) {
+    if (at_ == MAP_FAILED) throw SystemError(errno, "mmap");
+  }
+  ~Room() { munmap(at_, size_); }
+  Room(const Room&) = delete;
+  Room& operator=(const Room&) = delete;
+
+  char* bytes() const { return static_cast<char*>(at_); }
+  void Allow(std::size_t page, int prot) const {
+    Check(mprotect(bytes() + page * kPage, kPage, prot), "mprotect");
+  }
+
+ private:
+  const std::size_t size_;
+  void* const at_;
+};
+
+inline Fd MakeSized(const char* path, std::int64_t size, std::string_view bytes = "") {
+  Fd file(Check(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), "open"));
+  WriteHere(file.get(), bytes);
+  Check(ftruncate(file.get(), size), "ftruncate");
+  return file;
+}
+
+// ---- In the grader ------------------------------------------------------------------------------
+
+const char* TouchName(std::int64_t touch);
+
+MATCHER_P(Is, want, std::string("it is ") + TouchName(static_cast<int>(want))) {
+  *result_listener << "it is " << TouchName(arg);
+  return arg == static_cast<int>(want);
+}
+
+}  // namespace ipclab
+
+#endif  // IPCLAB_GRADERS_MMAP_WHICH_FAULT_H_
