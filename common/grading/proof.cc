@@ -167,4 +167,14 @@ std::vector<std::string> Contradictions(const Expectation& expectation, const Ru
   return faults;
 }
 
+std::vector<std::string> Illegible(const Run& run) {
+  std::vector<std::string> faults;
+  for (const CheckResult& check : run.lab.checks) {
+    // How GoogleTest prints what it has no operator for.
+    if ((check.expected + check.observed).find("-byte object <") == std::string::npos) continue;
+    faults.push_back("prints raw memory: " + Describe(check));
+  }
+  return faults;
+}
+
 }  // namespace ipclab

@@ -50,6 +50,9 @@ bool IsCaught(const Expectation& expectation, const Run& run);
 
 std::vector<std::string> Contradictions(const Expectation& expectation, const Run& run);
 
+// Messages that show a learner bytes of an object of the grader's, whatever the verdict.
+std::vector<std::string> Illegible(const Run& run);
+
 }  // namespace ipclab
 
 #endif  // IPCLAB_COMMON_GRADING_PROOF_H_

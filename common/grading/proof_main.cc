@@ -55,7 +55,9 @@ int Prove(const std::string& grader, const std::string& rubric, const std::strin
   }
   const char* const word = caught ? "REMARK" : "FAULT";
   for (const std::string& fault : faults) std::printf("%s: %s\n", word, fault.c_str());
-  return caught ? 0 : 1;
+  const std::vector<std::string> illegible = Illegible(run);
+  for (const std::string& fault : illegible) std::printf("FAULT: %s\n", fault.c_str());
+  return caught && illegible.empty() ? 0 : 1;
 }
 
 }  // namespace

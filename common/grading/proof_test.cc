@@ -92,6 +92,13 @@ TEST(Contradictions, NameWhatIsNotPerfectAboutASolution) {
               ElementsAre("A.One: left behind: descriptor 4", HasSubstr("not passed: A.Two")));
 }
 
+TEST(Illegible, AreMessagesWithRawMemory) {
+  CheckResult raw = ResultOf("A.One", CheckStatus::kFailed, "failed");
+  raw.observed = "184-byte object <2A-00 00-00>";
+  EXPECT_THAT(Illegible(RunOf({raw, kTwoFailed})),
+              ElementsAre(HasSubstr("prints raw memory: A.One")));
+}
+
 TEST(Contradictions, CallARunWithoutChecksAFault) {
   EXPECT_THAT(Contradictions({}, RunOf({})), ElementsAre("no check ran"));
 }

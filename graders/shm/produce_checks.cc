@@ -138,7 +138,7 @@ TEST_F(Produce, ConsumerSleepsUntilTheMessageIsWhole) {
 }
 
 TEST_F(Produce, GivesUpWhenNobodyComes) {
-  Sandbox box(WatchesWakers());
+  Sandbox box(WatchesLooks({Family::kOpen}));
   const std::string name = RandomName();
   const int timeout = RandomInt(10, 30);
   Helper consumer = StartConsumer(box, name, 100, timeout);
