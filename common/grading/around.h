@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "common/base/fd.h"
 
@@ -56,6 +58,28 @@ class Beside {
 // Here a process of the helper's own waits until the check lets it on; see HoldAtGate in
 // steering.h. The call asks whether the process itself exists, which it does.
 inline void Gate() { Check(kill(getpid(), 0), "kill"); }
+
+// Moves what is mapped next to another address than in other helpers, which are forks of one
+// process and laid out alike. Page by page: the kernel fills the highest gap first, and one large
+// piece of room would leave small gaps as they are.
+class Displacement {
+ public:
+  explicit Displacement(std::size_t pages) {
+    for (std::size_t i = 0; i < pages; ++i) {
+      void* const page = mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      if (page == MAP_FAILED) throw SystemError(errno, "mmap");
+      pages_.push_back(page);
+    }
+  }
+  ~Displacement() {
+    for (void* const page : pages_) munmap(page, 4096);
+  }
+  Displacement(const Displacement&) = delete;
+  Displacement& operator=(const Displacement&) = delete;
+
+ private:
+  std::vector<void*> pages_;
+};
 
 // The action of a signal, for as long as this lives.
 class Action {

@@ -284,7 +284,8 @@ std::optional<Ending> Sandbox::WaitFor(const std::function<bool()>& done) {
     }
     if (!ending && observer_->LivingProcesses().empty()) ending = AllEnded();
     if (!ending) {
-      if (const auto spinner = busy.Sample(observer_->LivingProcesses(), observer_->TimeInSteps())) {
+      if (const auto spinner =
+              busy.Sample(observer_->LivingProcesses(), observer_->TimeInSteps())) {
         ending = Ending{Ending::Kind::kBusy, 0, spinner->Explain(observer_->NameOf(spinner->pid))};
       }
     }

@@ -11,7 +11,6 @@
 #define IPCLAB_GRADERS_SHM_EXPECTATIONS_H_
 
 #include <sys/ipc.h>
-#include <sys/mman.h>
 #include <sys/shm.h>
 
 #include <algorithm>
@@ -36,28 +35,6 @@ inline void* AttachHere(int id) {
   if (address == reinterpret_cast<void*>(-1)) throw SystemError(errno, "shmat");
   return address;
 }
-
-// Moves what is mapped next to another address than in other helpers, which are forks of one
-// process and laid out alike. Page by page: the kernel fills the highest gap first, and one large
-// piece of room would leave small gaps as they are.
-class Displacement {
- public:
-  explicit Displacement(std::size_t pages) {
-    for (std::size_t i = 0; i < pages; ++i) {
-      void* const page = mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-      if (page == MAP_FAILED) throw SystemError(errno, "mmap");
-      pages_.push_back(page);
-    }
-  }
-  ~Displacement() {
-    for (void* const page : pages_) munmap(page, 4096);
-  }
-  Displacement(const Displacement&) = delete;
-  Displacement& operator=(const Displacement&) = delete;
-
- private:
-  std::vector<void*> pages_;
-};
 
 // ---- In checks ----------------------------------------------------------------------------------
 

@@ -25,9 +25,9 @@
 //    it has given and not taken. "Stays" means that nothing is undone. See SEM_UNDO in semop(2).
 //  - A child never returns into the caller's code: it ends with _exit(2).
 //  - Right of a set's owner: 0400 to read (semctl GETVAL ..., wait for zero), 0200 to alter.
-//  - Locks and waits are System V semaphores, but for two of the three locks of exercise 8: sem_init,
-//    sem_open, sem_wait, pthread_barrier_wait and pthread_cond_wait are not allowed, neither are
-//    popen(3) and system(3).
+//  - Locks and waits are System V semaphores, but for two of the three locks of exercise 8:
+//    sem_init, sem_open, sem_wait, pthread_barrier_wait and pthread_cond_wait are not allowed,
+//    neither are popen(3) and system(3).
 #ifndef IPCLAB_LABS_SEMAPHORE_SEMAPHORE_H_
 #define IPCLAB_LABS_SEMAPHORE_SEMAPHORE_H_
 
