@@ -2,7 +2,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <set>
+#include <vector>
 
 #include "common/base/error.h"
 #include "common/base/text.h"
@@ -62,6 +65,69 @@ std::string Trimmed(const std::string& text) {
   return text.substr(first, text.find_last_not_of(" \n") - first + 1);
 }
 
+// The lines of a message, from `from` on.
+std::vector<std::string> LinesFrom(const std::string& message, std::size_t from) {
+  std::vector<std::string> lines;
+  for (std::size_t end = 0; from < message.size(); from = end + 1) {
+    end = std::min(message.find('\n', from), message.size());
+    lines.push_back(message.substr(from, end - from));
+  }
+  return lines;
+}
+
+std::string Behind(const std::vector<std::string>& lines, std::size_t first) {
+  std::string text;
+  for (std::size_t i = first; i < lines.size(); ++i) text += "\n" + lines[i];
+  return text;
+}
+
+// EXPECT_EQ: each value is its expression, "  0U", and behind one that is not a literal its value,
+// "    Which is: 0". Its expressions tell a learner nothing.
+Finding ReadEquality(const std::string& message, std::size_t from) {
+  constexpr std::string_view kValue = "    Which is: ";
+  const std::vector<std::string> lines = LinesFrom(message, from);
+  std::size_t at = 0;
+  const auto next_value = [&] {
+    std::string value = at < lines.size() ? Trimmed(lines[at++]) : "";
+    while (!value.empty() && std::isdigit(value[0]) != 0 && std::isalpha(value.back()) != 0) {
+      value.pop_back();  // The type of a literal.
+    }
+    if (at < lines.size() && lines[at].starts_with(kValue)) {
+      value = lines[at++].substr(kValue.size());
+    }
+    return value;
+  };
+  const std::string observed = next_value();
+  const std::string expected = next_value();
+  return {expected, Trimmed(WithoutTypes(observed) + Behind(lines, at))};
+}
+
+// EXPECT_GE and its like: "Expected: (a) >= (b), actual: 3 vs 4\nmore". Where only the words behind
+// it tell something, as behind EXPECT_NE, they are all.
+Finding ReadComparison(const std::string& message) {
+  constexpr std::string_view kActual = ", actual: ", kBut = " vs ";
+  const std::vector<std::string> lines = LinesFrom(message, 0);
+  const std::string more = Behind(lines, 1);
+  const std::size_t actual = lines[0].rfind(kActual);
+  const std::size_t but = lines[0].rfind(kBut);
+  const std::size_t sign = lines[0].find(") ");
+  if (actual == std::string::npos || but == std::string::npos || but < actual || sign > actual ||
+      lines[0].compare(sign, 5, ") != ") == 0) {
+    return {"", Trimmed(more.empty() ? message : more)};
+  }
+  const std::string expected = lines[0].substr(but + kBut.size());
+  const std::string observed =
+      lines[0].substr(actual + kActual.size(), but - actual - kActual.size());
+  return {lines[0].substr(sign + 2, lines[0].find(" (", sign) - sign - 2) + " " + expected,
+          Trimmed(observed + more)};
+}
+
+// "(why)", as GoogleTest adds it.
+std::string WithoutBrackets(const std::string& text) {
+  const bool bracketed = text.size() >= 2 && text.front() == '(' && text.back() == ')';
+  return bracketed ? text.substr(1, text.size() - 2) : text;
+}
+
 }  // namespace
 
 bool HasFailed(const std::string& id) { return NotPassed().count(id) != 0; }
@@ -93,6 +159,9 @@ void WriteLine(int fd, const nlohmann::json& line) {
 // No regular expressions here: those of the C++ library recurse for every character, and a message
 // may hold megabytes of what a submission wrote.
 Finding ReadFinding(const std::string& message) {
+  constexpr std::string_view kEquality = "Expected equality of these values:\n";
+  if (message.starts_with(kEquality)) return ReadEquality(message, kEquality.size());
+  if (message.starts_with("Expected: (")) return ReadComparison(message);
   constexpr std::string_view kExpected = "\nExpected: ";
   constexpr std::string_view kActual = "\n  Actual: ";
   const std::size_t expected = message.find(kExpected);
@@ -106,7 +175,7 @@ Finding ReadFinding(const std::string& message) {
         message.substr(actual + kActual.size(), expected - actual - kActual.size());
     const std::size_t why = seen.find(" (");
     const std::size_t more = message.find('\n', expected + 1);
-    return {"", Trimmed((why == seen.npos ? "" : seen.substr(why)) +
+    return {"", Trimmed((why == seen.npos ? "" : WithoutBrackets(Trimmed(seen.substr(why)))) +
                         (more == message.npos ? "" : message.substr(more)))};
   }
   const std::size_t from = expected + kExpected.size();

@@ -87,6 +87,54 @@ TEST(Finding, OfATruthIsTheSentenceBehindIt) {
   EXPECT_EQ(finding.observed, "The process never slept in waitpid().");
 }
 
+TEST(Finding, OfATruthThatSaysWhyIsThat) {
+  testing::TestPartResultArray results;
+  {
+    testing::ScopedFakeTestPartResultReporter reporter(&results);
+    EXPECT_TRUE(testing::AssertionFailure() << "it sleeps elsewhere (in f)") << "it is open";
+  }
+  EXPECT_EQ(ReadFinding(results.GetTestPartResult(0).message()).observed,
+            "it sleeps elsewhere (in f)\nit is open");
+}
+
+TEST(Finding, OfAnEqualityIsBothValuesWithoutTheirExpressions) {
+  testing::TestPartResultArray results;
+  {
+    testing::ScopedFakeTestPartResultReporter reporter(&results);
+    const std::string name = "pipe";
+    const int actions = 1;
+    EXPECT_EQ(actions, 0U + 0) << "the action is another one now";
+    EXPECT_EQ(actions, 384U);
+    EXPECT_EQ(name, "fifo") << "its name";
+  }
+  Finding finding = ReadFinding(results.GetTestPartResult(0).message());
+  EXPECT_EQ(finding.expected, "0");
+  EXPECT_EQ(finding.observed, "1\nthe action is another one now");
+  finding = ReadFinding(results.GetTestPartResult(1).message());
+  EXPECT_EQ(finding.expected, "384");
+  EXPECT_EQ(finding.observed, "1");
+  finding = ReadFinding(results.GetTestPartResult(2).message());
+  EXPECT_EQ(finding.expected, "\"fifo\"");
+  EXPECT_EQ(finding.observed, "\"pipe\"\nits name");
+}
+
+TEST(Finding, OfAComparisonIsTheLimitAndTheValue) {
+  testing::TestPartResultArray results;
+  {
+    testing::ScopedFakeTestPartResultReporter reporter(&results);
+    const int calls = 0;
+    const int* const none = nullptr;
+    EXPECT_GE(calls, 1) << "calls of mmap()";
+    EXPECT_NE(none, nullptr) << "Nothing is mapped there.";
+  }
+  Finding finding = ReadFinding(results.GetTestPartResult(0).message());
+  EXPECT_EQ(finding.expected, ">= 1");
+  EXPECT_EQ(finding.observed, "0\ncalls of mmap()");
+  finding = ReadFinding(results.GetTestPartResult(1).message());
+  EXPECT_EQ(finding.expected, "");
+  EXPECT_EQ(finding.observed, "Nothing is mapped there.");
+}
+
 TEST(DescribeDifference, CountsWhatIsMissingAndShowsWhatIsTooMuch) {
   EXPECT_EQ(DescribeDifference("abc", "ab"),
             "2 bytes arrived of 3; what arrived is right as far as it goes");

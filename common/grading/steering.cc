@@ -41,7 +41,9 @@ bool RestsForGood(const Sandbox& box) { return AllRestForGood(box.MakeWorld()); 
 testing::AssertionResult Comes(Sandbox& box, const std::function<bool()>& done) {
   const std::optional<Ending> trouble = box.WaitFor(done);
   if (!trouble) return testing::AssertionSuccess();
-  return testing::AssertionFailure() << trouble->text;
+  const bool all_ended = trouble->kind == Ending::Kind::kExited;
+  return testing::AssertionFailure()
+         << (all_ended ? "all processes have ended; the last one " : "") << trouble->text;
 }
 
 testing::AssertionResult ComesToRest(Sandbox& box) {
@@ -51,8 +53,9 @@ testing::AssertionResult ComesToRest(Sandbox& box) {
 testing::AssertionResult SomebodyComesTo(Sandbox& box, int rule) {
   const auto held = [&] { return !box.observer().Held(rule).empty(); };
   const testing::AssertionResult result = Comes(box, [&] { return held() || AtRest(box); });
-  if (!result || held()) return result;
-  return testing::AssertionFailure() << "everybody sleeps";
+  if (result && held()) return result;
+  return testing::AssertionFailure()
+         << "nobody comes so far: " << (result ? "everybody sleeps" : result.message());
 }
 
 bool ReachesStore(Sandbox& box, int rule) {

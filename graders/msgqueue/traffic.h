@@ -165,8 +165,9 @@ inline int HoldInHandler(Sandbox& box, const Helper& server) {
 [[nodiscard]] inline testing::AssertionResult IsReached(Sandbox& box, int rule) {
   const auto held = [&] { return !box.observer().Held(rule).empty(); };
   const testing::AssertionResult result = Comes(box, [&] { return held() || RestsForGood(box); });
-  if (!result || held()) return result;
-  return testing::AssertionFailure() << "everybody sleeps";
+  if (result && held()) return result;
+  return testing::AssertionFailure()
+         << "nobody comes so far: " << (result ? "everybody sleeps" : result.message());
 }
 
 inline std::uint32_t RandomSerial() {
