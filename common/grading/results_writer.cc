@@ -33,8 +33,15 @@ std::string IdOf(const testing::TestInfo& info) {
 }
 
 // A value that a matcher explains is not shown beside its explanation: of  "\x1..." "...", 5 bytes
-// arrived  and of  { "..." }, \n  left behind: ...  only the words behind the value are left.
+// arrived , of  { "..." }, \n  left behind: ...  and of  24-byte object <80-01 ...>, mode 0600 only
+// the words behind the value are left.
 std::string WithoutDump(const std::string& text) {
+  constexpr std::string_view kObject = "-byte object <", kEndOfObject = ">, ";
+  const std::size_t size = text.find_first_not_of("0123456789");
+  if (size != text.npos && text.compare(size, kObject.size(), kObject) == 0) {
+    const std::size_t end = text.find(kEndOfObject, size);
+    if (end != text.npos) return text.substr(end + kEndOfObject.size());
+  }
   constexpr std::string_view kEndOfList = " }, \n";
   const std::size_t list = text.starts_with("{ ") ? text.find(kEndOfList) : text.npos;
   if (list != text.npos) return text.substr(list + kEndOfList.size());

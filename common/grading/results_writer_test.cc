@@ -87,6 +87,21 @@ TEST(Finding, OfATruthIsTheSentenceBehindIt) {
   EXPECT_EQ(finding.observed, "The process never slept in waitpid().");
 }
 
+struct Queue {
+  int mode[6];
+};
+
+MATCHER(IsPrivate, "the queue has the mode 0600") {
+  *result_listener << "mode 0644";
+  return arg.mode[0] == 0600;
+}
+
+TEST(Finding, HasNoBytesOfAnObjectThatIsExplained) {
+  const Finding finding = ReadFinding(MessageOf(Queue{{0644}}, IsPrivate()));
+  EXPECT_EQ(finding.expected, "the queue has the mode 0600");
+  EXPECT_EQ(finding.observed, "mode 0644");
+}
+
 TEST(Finding, OfATruthThatSaysWhyIsThat) {
   testing::TestPartResultArray results;
   {

@@ -310,7 +310,7 @@ inline bool IsHeldBeforeItEnds(Sandbox& box, const Helper& helper, int rule) {
 MATCHER(Fails, "it returns -1") { return arg.returned && arg.value == -1; }
 
 MATCHER_P2(HasMode, mode, what, std::string(what) + " has exactly the mode that was asked for") {
-  *result_listener << "mode " << std::oct << (arg.mode & 0777u) << " instead of " << mode;
+  *result_listener << "mode 0" << std::oct << (arg.mode & 0777u) << " instead of 0" << mode;
   return (arg.mode & 0777u) == static_cast<unsigned>(mode);
 }
 
