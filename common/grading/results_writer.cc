@@ -36,11 +36,14 @@ std::string IdOf(const testing::TestInfo& info) {
 // arrived , of  { "..." }, \n  left behind: ...  and of  24-byte object <80-01 ...>, mode 0600 only
 // the words behind the value are left.
 std::string WithoutDump(const std::string& text) {
-  constexpr std::string_view kObject = "-byte object <", kEndOfObject = ">, ";
+  constexpr std::string_view kObject = "-byte object <", kType = " (of type ";
   const std::size_t size = text.find_first_not_of("0123456789");
   if (size != text.npos && text.compare(size, kObject.size(), kObject) == 0) {
-    const std::size_t end = text.find(kEndOfObject, size);
-    if (end != text.npos) return text.substr(end + kEndOfObject.size());
+    std::size_t end = text.find('>', size);
+    if (end != text.npos && text.compare(end + 1, kType.size(), kType) == 0) {
+      end = text.find(')', end);
+    }
+    if (end != text.npos && text.compare(end + 1, 2, ", ") == 0) return text.substr(end + 3);
   }
   constexpr std::string_view kEndOfList = " }, \n";
   const std::size_t list = text.starts_with("{ ") ? text.find(kEndOfList) : text.npos;

@@ -8,6 +8,11 @@
 #include "common/grading/matchers.h"
 
 namespace ipclab {
+// Not in the namespace below: GoogleTest tells the type of what has a readable name.
+struct Queue {
+  int mode[6];
+};
+
 namespace {
 
 // The message that an assertion would leave behind.
@@ -86,10 +91,6 @@ TEST(Finding, OfATruthIsTheSentenceBehindIt) {
   EXPECT_EQ(finding.expected, "");
   EXPECT_EQ(finding.observed, "The process never slept in waitpid().");
 }
-
-struct Queue {
-  int mode[6];
-};
 
 MATCHER(IsPrivate, "the queue has the mode 0600") {
   *result_listener << "mode 0644";
