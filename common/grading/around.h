@@ -74,6 +74,9 @@ class Displacement {
   ~Displacement() {
     for (void* const page : pages_) munmap(page, 4096);
   }
+  bool Has(const void* address) const {
+    return std::find(pages_.begin(), pages_.end(), address) != pages_.end();
+  }
   Displacement(const Displacement&) = delete;
   Displacement& operator=(const Displacement&) = delete;
 
