@@ -420,8 +420,11 @@ bool DumpsCore(int signo) {
   const sigset_t set = Only(signo);
   sigprocmask(SIG_UNBLOCK, &set, nullptr);
   kill(getpid(), signo);
-  // Still there. Now the parent can look at what signo does to a process that is stopped.
-  kill(getpid(), SIGSTOP);
+  // Still there. Now the parent can look at what signo does to a process that is stopped, also when
+  // somebody else has it go on meanwhile.
+  do {
+    kill(getpid(), SIGSTOP);
+  } while (signo != SIGCONT);
   _exit(0);
 }
 
@@ -457,7 +460,10 @@ int Watch(pid_t child, int signo, Act* out) {
     *out = DumpsCore(signo) ? Act::kCore : Act::kTerm;
     return 0;
   }
-  if (WIFEXITED(status)) return Fail(ECHILD);  // It never came to its stop.
+  if (WIFEXITED(status)) {
+    *out = Act::kCont;  // By somebody else's SIGCONT, before we saw it stopped.
+    return 0;
+  }
   int result = 0;
   if (WSTOPSIG(status) == signo) {
     *out = Act::kStop;
