@@ -86,6 +86,17 @@ TEST(SandboxStores, FindsWhoComputesForEver) {
   EXPECT_EQ(helper.Wait().kind, Ending::Kind::kBusy);
 }
 
+// It looks like an instruction that cannot wait.
+TEST(SandboxStores, ServesTheBoxWhileAnInstructionSleeps) {
+  Sandbox box({.watch = {Family::kMap}});
+  Helper helper = StartStores(box, "pause, by a call with a prefix");
+  const int store = box.HoldAtStores(helper, "does");
+  EXPECT_FALSE(ReachesStore(box, store));
+  Helper other = StartStores(box, "nothing");
+  EXPECT_THAT(other.Wait(), Exited(7));
+  EXPECT_EQ(helper.Wait().kind, Ending::Kind::kDeadlock);
+}
+
 TEST(SandboxStores, TellWhoCanWake) {
   Sandbox box;
   Helper alone = StartStores(box, "wait in futex, private");

@@ -184,9 +184,7 @@ void Tracer::KillAll(TaskListener* listener) {
       // nothing reports it again.
       Ptrace(PTRACE_CONT, tid, 0, 0);
     }
-    signalfd_siginfo info;
-    while (read(signals_.get(), &info, sizeof(info)) > 0) {
-    }
+    DropNews();
     int status = 0;
     pid_t tid = 0;
     while ((tid = waitpid(-1, &status, __WALL | WNOHANG)) > 0) {
@@ -208,10 +206,14 @@ void Tracer::KillAll(TaskListener* listener) {
   }
 }
 
-void Tracer::Serve() {
+void Tracer::DropNews() {
   signalfd_siginfo info;
   while (read(signals_.get(), &info, sizeof(info)) > 0) {
   }
+}
+
+void Tracer::Serve() {
+  DropNews();
   // One SIGCHLD may stand for many changes of state.
   int status = 0;
   pid_t tid = 0;
@@ -283,7 +285,7 @@ void Tracer::OnStop(pid_t tid, Task& task, int signal, int event) {
         for (int step = 0; !OnStepStop(tid, task); ++step) {
           Resume(tid, task);
           if (!task.before_step || step == kStepsAtOnce) return;
-          if (waitpid(tid, &status, __WALL) != tid) return;
+          if (!AwaitStop(tid, &status)) return;
           if (status >> 8 != SIGTRAP) {
             OnStatus(tid, status);
             return;
@@ -341,6 +343,19 @@ void Tracer::AdoptChild(pid_t parent, Task& task) {
   tasks_[child].listener = listener;
   listener->OnNewTask(parent, child);
   if (early_.erase(child) != 0) Resume(child, tasks_[child]);
+}
+
+// The stop behind one instruction. False if it does not come soon: what looks like one may sleep in
+// the kernel (a system call with a prefix, code that another thread changes). Serve() sees it then.
+bool Tracer::AwaitStop(pid_t tid, int* status) {
+  constexpr int kPatienceMs = 50;
+  for (;;) {
+    const pid_t stopped = waitpid(tid, status, __WALL | WNOHANG);
+    if (stopped != 0) return stopped == tid;
+    pollfd change{signals_.get(), POLLIN, 0};
+    if (poll(&change, 1, kPatienceMs) == 0) return false;
+    DropNews();
+  }
 }
 
 // True if the task is held.

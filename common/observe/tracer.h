@@ -105,10 +105,12 @@ class Tracer {
 
   Tracer();
   void Serve();
+  void DropNews();  // waitpid(2) tells more than SIGCHLD does.
   void OnStatus(pid_t tid, int status);
   void OnStop(pid_t tid, Task& task, int signal, int event);
   void OnSeccompStop(pid_t tid, Task& task);
   void AdoptChild(pid_t parent, Task& task);
+  bool AwaitStop(pid_t tid, int* status);
   bool OnStepStop(pid_t tid, Task& task);
   void Resume(pid_t tid, Task& task, int signal = 0);
 

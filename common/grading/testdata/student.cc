@@ -123,6 +123,11 @@ int does(const char* what) {
   if (is("store F, then D, then !")) return StoresThrice();
   if (is("wait in futex, private")) return WaitsInFutex(FUTEX_WAIT_PRIVATE);
   if (is("wait in futex, shared")) return WaitsInFutex(FUTEX_WAIT);
+  if (is("pause, by a call with a prefix")) {
+    long result = SYS_pause;
+    asm volatile(".byte 0x48\n syscall" : "+a"(result) : : "rcx", "r11", "memory");
+    return 0;
+  }
   if (is("link to shared")) return MapShared() == nullptr ? -1 : symlink("shared", "link");
   if (is("ignore SIGPIPE")) return signal(SIGPIPE, SIG_IGN) == SIG_ERR ? -1 : 0;
   errno = EINVAL;
