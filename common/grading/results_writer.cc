@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cctype>
 #include <set>
 #include <vector>
 
@@ -59,14 +58,17 @@ std::string WithoutDump(const std::string& text) {
 }
 
 // Without GoogleTest's remarks " (of type ipclab::Ending)".
-std::string WithoutTypes(std::string text) {
+std::string WithoutTypes(const std::string& text) {
   constexpr std::string_view kType = " (of type ";
-  for (std::size_t at = text.find(kType); at != text.npos; at = text.find(kType, at)) {
+  std::string rest;
+  std::size_t from = 0;
+  for (std::size_t at = text.find(kType); at != text.npos; at = text.find(kType, from)) {
     const std::size_t end = text.find(')', at);
     if (end == text.npos) break;
-    text.erase(at, end + 1 - at);
+    rest.append(text, from, at - from);
+    from = end + 1;
   }
-  return text;
+  return rest.append(text, from);
 }
 
 std::string Trimmed(const std::string& text) {
@@ -91,17 +93,14 @@ std::string Behind(const std::vector<std::string>& lines, std::size_t first) {
   return text;
 }
 
-// EXPECT_EQ: each value is its expression, "  0U", and behind one that is not a literal its value,
-// "    Which is: 0". Its expressions tell a learner nothing.
+// EXPECT_EQ: each value is its expression, "  0U", and behind one that is printed otherwise its
+// value, "    Which is: 0". Expressions tell a learner nothing.
 Finding ReadEquality(const std::string& message, std::size_t from) {
   constexpr std::string_view kValue = "    Which is: ";
   const std::vector<std::string> lines = LinesFrom(message, from);
   std::size_t at = 0;
   const auto next_value = [&] {
     std::string value = at < lines.size() ? Trimmed(lines[at++]) : "";
-    while (!value.empty() && std::isdigit(value[0]) != 0 && std::isalpha(value.back()) != 0) {
-      value.pop_back();  // The type of a literal.
-    }
     if (at < lines.size() && lines[at].starts_with(kValue)) {
       value = lines[at++].substr(kValue.size());
     }
@@ -109,7 +108,7 @@ Finding ReadEquality(const std::string& message, std::size_t from) {
   };
   const std::string observed = next_value();
   const std::string expected = next_value();
-  return {expected, Trimmed(WithoutTypes(observed) + Behind(lines, at))};
+  return {expected, Trimmed(observed + Behind(lines, at))};
 }
 
 // EXPECT_GE and its like: "Expected: (a) >= (b), actual: 3 vs 4\nmore". Where only the words behind
