@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,29 +60,48 @@ class Beside {
 // steering.h. The call asks whether the process itself exists, which it does.
 inline void Gate() { Check(kill(getpid(), 0), "kill"); }
 
-// Moves what is mapped next to another address than in other helpers, which are forks of one
-// process and laid out alike. Page by page: the kernel fills the highest gap first, and one large
-// piece of room would leave small gaps as they are.
+// Pages of the helper's own that fill every hole in its memory, so that what is mapped next lies
+// right before them: at another address than in other helpers, which are forks of one process and
+// laid out alike, and with nobody else's memory behind it.
 class Displacement {
  public:
-  explicit Displacement(std::size_t pages) {
-    for (std::size_t i = 0; i < pages; ++i) {
-      void* const page = mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  explicit Displacement(int protection = PROT_NONE) {
+    constexpr int kInARow = 8;  // The kernel fills the highest hole first; here begins the open.
+    constexpr std::size_t kMost = 2000;
+    const char* last = nullptr;
+    for (int in_a_row = 0; in_a_row < kInARow && pages_.size() < kMost;) {
+      void* const page = mmap(nullptr, kSize, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
       if (page == MAP_FAILED) throw SystemError(errno, "mmap");
+      in_a_row = static_cast<char*>(page) + kSize == last ? in_a_row + 1 : 0;
+      last = static_cast<char*>(page);
       pages_.push_back(page);
     }
   }
   ~Displacement() {
-    for (void* const page : pages_) munmap(page, 4096);
-  }
-  bool Has(const void* address) const {
-    return std::find(pages_.begin(), pages_.end(), address) != pages_.end();
+    for (void* const page : pages_) munmap(page, kSize);
   }
   Displacement(const Displacement&) = delete;
   Displacement& operator=(const Displacement&) = delete;
 
+  bool Has(const void* address) const {
+    return std::find(pages_.begin(), pages_.end(), address) != pages_.end();
+  }
+
  private:
+  static constexpr std::size_t kSize = 4096;
   std::vector<void*> pages_;
+};
+
+// The umask, for as long as this lives.
+class Umask {
+ public:
+  explicit Umask(mode_t mask) : old_(umask(mask)) {}
+  ~Umask() { umask(old_); }
+  Umask(const Umask&) = delete;
+  Umask& operator=(const Umask&) = delete;
+
+ private:
+  const mode_t old_;
 };
 
 // The action of a signal, for as long as this lives.

@@ -187,6 +187,14 @@ MATCHER(NoFlagChanges, "the flags of the given descriptor are not changed, not e
   return arg.empty();
 }
 
+// What has that name in the work directory; as if it were empty, if there is nothing.
+inline TreeEntry EntryAt(const Sandbox& box, const std::string& path) {
+  for (const TreeEntry& entry : box.Names()) {
+    if (entry.path == "/tmp/" + path) return entry;
+  }
+  return {};
+}
+
 }  // namespace ipclab
 
 #endif  // IPCLAB_COMMON_GRADING_OUTCOMES_H_

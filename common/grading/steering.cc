@@ -121,6 +121,21 @@ int HoldAtGate(Sandbox& box, int nth) {
   return box.AddRule({.family = Family::kSignalSend, .nth = nth, .where = where, .hold = true});
 }
 
+int HoldAtAnyGate(Sandbox& box, int nth) {
+  const auto where = [](const Event& event) { return event.args[1] == 0; };
+  return box.AddRule({.family = Family::kSignalSend, .nth = nth, .where = where, .hold = true});
+}
+
+testing::AssertionResult ComesTo(Sandbox& box, const Helper& helper, int rule) {
+  const auto held = [&] { return box.observer().Held(rule).count(helper.pid()) != 0; };
+  const auto settled = [&] { return held() || !helper.process().alive || AtRest(box); };
+  const testing::AssertionResult came = Comes(box, settled);
+  if (came && held()) return testing::AssertionSuccess();
+  const auto& calls = helper.process().calls;
+  return testing::AssertionFailure()
+         << (calls.empty() || !came ? std::string(came.message()) : DescribeCall(calls.back()));
+}
+
 std::function<bool(const Event&)> InCaller(const Sandbox& box) {
   return [&box](const Event& event) {
     return !event.function.empty() && box.observer().process(event.pid).helper;

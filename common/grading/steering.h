@@ -64,8 +64,15 @@ testing::AssertionResult Comes(Sandbox& box, const std::function<bool()>& done);
 inline constexpr auto& Ends = WaitUntilEnded;
 inline constexpr auto& IsInterrupted = Interrupt;
 
-// Holds whoever comes to the n-th Gate() of around.h. The box must watch Family::kSignalSend.
+// Holds whoever comes to the n-th Gate() of around.h outside of the student's functions. The box
+// must watch Family::kSignalSend.
 int HoldAtGate(Sandbox& box, int nth = 1);
+
+// The same, in a student's function or outside of one.
+int HoldAtAnyGate(Sandbox& box, int nth = 1);
+
+// Serves the box until the rule holds the helper; fails if it never comes so far.
+[[nodiscard]] testing::AssertionResult ComesTo(Sandbox& box, const Helper& helper, int rule);
 
 // Holds whoever runs `program`, as it exits.
 int HoldExitOf(Sandbox& box, const std::string& program);

@@ -47,13 +47,6 @@ inline std::string PutFifo(Sandbox& box) {
   return path;
 }
 
-inline TreeEntry EntryAt(const Sandbox& box, const std::string& path) {
-  for (const TreeEntry& entry : box.Names()) {
-    if (entry.path == "/tmp/" + path) return entry;
-  }
-  return {};
-}
-
 // What there is in the work directory, seen from outside the box: "a FIFO with mode 0600", "a file
 // of 10 bytes", "nothing".
 inline std::string WhatIsAt(const Sandbox& box, const std::string& path) {

@@ -24,18 +24,6 @@ EXERCISE(FifoMake);
 
 // ---- Helpers ------------------------------------------------------------------------------------
 
-// The umask, for as long as this lives.
-class Umask {
- public:
-  explicit Umask(mode_t mask) : old_(umask(mask)) {}
-  ~Umask() { umask(old_); }
-  Umask(const Umask&) = delete;
-  Umask& operator=(const Umask&) = delete;
-
- private:
-  const mode_t old_;
-};
-
 HELPER(PutsOneOfEach) {
   const std::string name = args.Bytes("name");
   const auto mode = static_cast<mode_t>(args.Int("mode"));

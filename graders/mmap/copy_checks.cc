@@ -15,17 +15,6 @@ using mmap::mmap_copy;
 
 EXERCISE(MmapCopy);
 
-class Umask {
- public:
-  explicit Umask(mode_t mask) : old_(umask(mask)) {}
-  ~Umask() { umask(old_); }
-  Umask(const Umask&) = delete;
-  Umask& operator=(const Umask&) = delete;
-
- private:
-  const mode_t old_;
-};
-
 // Bytes that look like any others, and are quick to make: the same for the same seed.
 std::string Stream(std::uint64_t seed, std::size_t size) {
   std::string bytes(size + sizeof(seed), '\0');

@@ -4,8 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <memory>
-
 #include "graders/mmap/which_fault.h"
 #include "labs/mmap/mmap.h"
 
@@ -26,16 +24,9 @@ HELPER(FindsZones) {
   return 0;
 }
 
-// Pages of somebody else fill every hole, so that what is mapped next lies right before them.
 HELPER(FindsZonesAmongOthers) {
   MakeSized("zones", 100);
-  std::vector<std::unique_ptr<Room>> others;
-  int in_a_row = 0;
-  for (const char* last = nullptr; in_a_row < 8 && others.size() < 2000;) {
-    others.push_back(std::make_unique<Room>(kPage, PROT_READ | PROT_WRITE));
-    in_a_row = others.back()->bytes() + kPage == last ? in_a_row + 1 : 0;
-    last = others.back()->bytes();
-  }
+  const Displacement others(PROT_READ | PROT_WRITE);
   Touch out = static_cast<Touch>(kUntold);
   const std::int64_t len = args.Int("len");
   const int result = STUDENT(file_zones)("zones", static_cast<std::size_t>(len),

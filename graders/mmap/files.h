@@ -52,7 +52,7 @@ inline void MakeHole(const std::string& path, off_t size) {
 // Pages of the helper's own, for as long as this lives.
 class Pages {
  public:
-  Pages(std::size_t size, int prot, int flags, int fd = -1)
+  Pages(std::size_t size, int prot, int flags = MAP_PRIVATE | MAP_ANONYMOUS, int fd = -1)
       : size_(size), at_(::mmap(nullptr, size, prot, flags, fd, 0)) {
     if (at_ == MAP_FAILED) throw SystemError(errno, "mmap");
   }
@@ -62,6 +62,9 @@ class Pages {
 
   char* bytes() const { return static_cast<char*>(at_); }
   std::string Text(std::size_t size) const { return std::string(bytes(), size); }
+  void Allow(std::size_t page, int prot) const {
+    Check(mprotect(bytes() + page * PageSize(), PageSize(), prot), "mprotect");
+  }
 
  private:
   std::size_t size_;
@@ -223,13 +226,6 @@ inline std::vector<std::string> MapsLeft(const Sandbox& box, const Helper& helpe
                     " that mmap() made is still there");
   }
   return lines;
-}
-
-inline TreeEntry EntryAt(const Sandbox& box, const std::string& path) {
-  for (const TreeEntry& entry : box.Names()) {
-    if (entry.path == "/tmp/" + path) return entry;
-  }
-  return {};
 }
 
 // What the file holds now; an impossible text if there is none.

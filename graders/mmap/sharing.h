@@ -30,8 +30,8 @@ namespace ipclab {
 
 // ---- In helpers ---------------------------------------------------------------------------------
 
-// Room that moves what is mapped next to another address than in other helpers, which are forks of
-// one process and laid out alike.
+// So many pages of room, that move what is mapped next to an address of its own. One call, unlike
+// Displacement: the checks that use it watch each mmap().
 class Aside {
  public:
   explicit Aside(std::int64_t pages) : size_(static_cast<std::size_t>(pages) * 4096) {

@@ -3,7 +3,7 @@
 //
 // In helpers:
 //   const Fd file = MakeSized("file", 100);
-//   const Room room(kPage, PROT_READ, MAP_SHARED, file.get());
+//   const Pages pages(kPage, PROT_READ, MAP_SHARED, file.get());
 // In checks:
 //   EXPECT_THAT(toucher.Reported("touch"), Is(Touch::kBus));
 
@@ -21,6 +21,7 @@
 #include "common/grading/around.h"
 #include "common/grading/outcomes.h"
 #include "common/grading/steering.h"
+#include "graders/mmap/files.h"
 
 namespace ipclab {
 
@@ -30,26 +31,6 @@ constexpr std::size_t kPage = 4096;
 constexpr int kUntold = 77;  // No value of a Touch.
 
 // ---- In the box ---------------------------------------------------------------------------------
-
-class Room {
- public:
-  Room(std::size_t size, int prot, int flags = MAP_PRIVATE | MAP_ANONYMOUS, int fd = -1)
-      : size_(size), at_(::mmap(nullptr, size, prot, flags, fd, 0)) {
-    if (at_ == MAP_FAILED) throw SystemError(errno, "mmap");
-  }
-  ~Room() { munmap(at_, size_); }
-  Room(const Room&) = delete;
-  Room& operator=(const Room&) = delete;
-
-  char* bytes() const { return static_cast<char*>(at_); }
-  void Allow(std::size_t page, int prot) const {
-    Check(mprotect(bytes() + page * kPage, kPage, prot), "mprotect");
-  }
-
- private:
-  const std::size_t size_;
-  void* const at_;
-};
 
 inline Fd MakeSized(const char* path, std::int64_t size, std::string_view bytes = "") {
   Fd file(Check(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), "open"));

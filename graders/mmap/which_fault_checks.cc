@@ -47,9 +47,9 @@ class Landscape {
   std::string Text(int page) const { return {In(page) - 5, kPage}; }
 
  private:
-  const Room pages_;
+  const Pages pages_;
   const Fd file_;
-  const Room mapped_;
+  const Pages mapped_;
 };
 
 using Address = const volatile void*;

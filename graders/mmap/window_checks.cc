@@ -52,7 +52,7 @@ void Tidy(const mmap::Window& window) {
 
 // Looks through the window when the descriptor is closed, and stores what it is told to store.
 HELPER(LooksThroughWindow) {
-  const Displacement nobody(300);  // Who takes away more than the window hits nobody else.
+  const Displacement nobody;  // Who takes away more than the window hits nobody else.
   mmap::Window window = {};
   const std::string text = args.Bytes("text");
   {

@@ -150,7 +150,7 @@ void LetChildLook() {
 HELPER(AddsUp) {
   const std::string bytes = args.Bytes("numbers");
   const std::size_t size = bytes.size() / PageSize() * PageSize() + PageSize();
-  Pages numbers(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+  Pages numbers(size, PROT_READ | PROT_WRITE);
   std::memcpy(numbers.bytes(), bytes.data(), bytes.size());
   Check(mprotect(numbers.bytes(), size, PROT_NONE), "mprotect");
   g_numbers = &numbers;

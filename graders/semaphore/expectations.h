@@ -116,12 +116,6 @@ SysvSemaphore SemaphoreOf(const Sandbox& box, int id, int num);
 // Serves the box until the helper sleeps in semop; fails if it does not.
 [[nodiscard]] testing::AssertionResult SleepsInSemop(Sandbox& box, Helper& helper);
 
-// Serves the box until the helper stands at this gate; fails if it never comes.
-[[nodiscard]] testing::AssertionResult ComesTo(Sandbox& box, const Helper& helper, int gate);
-
-// Holds whoever comes to Gate() next, in a student's function or outside of one.
-int HoldInside(Sandbox& box);
-
 // The n-th call to a System V semaphore that the helper makes in a student's function.
 int HoldCallOf(Sandbox& box, const Helper& helper, int nth);
 

@@ -96,21 +96,6 @@ testing::AssertionResult SleepsInSemop(Sandbox& box, Helper& helper) {
                       : "it does not sleep in semop()");
 }
 
-testing::AssertionResult ComesTo(Sandbox& box, const Helper& helper, int gate) {
-  const auto held = [&] { return box.observer().Held(gate).count(helper.pid()) != 0; };
-  const auto settled = [&] { return held() || !helper.process().alive || AtRest(box); };
-  const testing::AssertionResult came = Comes(box, settled);
-  if (came && held()) return testing::AssertionSuccess();
-  const auto& calls = helper.process().calls;
-  return testing::AssertionFailure()
-         << (calls.empty() || !came ? std::string(came.message()) : DescribeCall(calls.back()));
-}
-
-int HoldInside(Sandbox& box) {
-  const auto where = [](const Event& event) { return event.args[1] == 0; };
-  return box.AddRule({.family = Family::kSignalSend, .where = where, .hold = true});
-}
-
 int HoldCallOf(Sandbox& box, const Helper& helper, int nth) {
   const auto where = [pid = helper.pid()](const Event& event) {
     return event.pid == pid && !event.function.empty();

@@ -174,7 +174,7 @@ TEST_F(PAndV, FreesTheLockOfADeadHolder) {
   for (const std::string holder_kind : {"Enters", "EntersWith"}) {
     Sandbox box({.watch = {Family::kSignalSend}, .skip_sleeps = true});
     const int id = NewLock(box);
-    const int gate = HoldInside(box);
+    const int gate = HoldAtAnyGate(box);
     Helper holder = box.Start(holder_kind, {{"id", id}});
     ASSERT_TRUE(ComesTo(box, holder, gate));
     Helper next = box.Start("EntersUnderSignals", {{"id", id}, {"wraps", 0}});

@@ -83,7 +83,7 @@ TEST_F(AllAtOnce, TakesEachAmountAndGivesItBack) {
   const int id = NewSet(box, values);
   // One number twice: its amounts add up.
   const Share share = {{3, 0, 1, 0}, {Some(), Some(), Some(), Some()}};
-  const int gate = HoldInside(box);
+  const int gate = HoldAtAnyGate(box);
 
   Helper caller = Start(box, "TakesShare", id, share);
 
@@ -131,7 +131,7 @@ TEST_F(AllAtOnce, IsUndoneAtTheEnd) {
   const Share share = {{0, 1}, {Some(), Some()}};
 
   for (const std::string does : {"TakesShare", "GivesShare"}) {
-    const int gate = HoldInside(box);
+    const int gate = HoldAtAnyGate(box);
     Helper doomed = Start(box, does, id, share);
     ASSERT_TRUE(ComesTo(box, doomed, gate));
     doomed.Signal(SIGKILL);

@@ -49,13 +49,6 @@ class GuardedPages {
   struct sigaction old_ {};
 };
 
-// Holds whoever comes to a Gate() next: that of a guarded page, one in a function that the
-// student's code calls, or any other.
-int HoldAtAnyGate(Sandbox& box, int nth = 1);
-
-// Serves the box until the helper stands at this gate; fails if it never comes.
-[[nodiscard]] testing::AssertionResult ComesTo(Sandbox& box, const Helper& helper, int gate);
-
 }  // namespace ipclab
 
 #endif  // IPCLAB_GRADERS_SHM_PAGES_H_

@@ -64,19 +64,4 @@ std::vector<int> GuardedPages::Opened() const {
   return {g_guard.opened, g_guard.opened + g_guard.count};
 }
 
-int HoldAtAnyGate(Sandbox& box, int nth) {
-  const auto where = [](const Event& event) { return event.args[1] == 0; };
-  return box.AddRule({.family = Family::kSignalSend, .nth = nth, .where = where, .hold = true});
-}
-
-testing::AssertionResult ComesTo(Sandbox& box, const Helper& helper, int gate) {
-  const auto held = [&] { return box.observer().Held(gate).count(helper.pid()) != 0; };
-  const auto settled = [&] { return held() || !helper.process().alive || AtRest(box); };
-  const testing::AssertionResult came = Comes(box, settled);
-  if (came && held()) return testing::AssertionSuccess();
-  const auto& calls = helper.process().calls;
-  return testing::AssertionFailure()
-         << (calls.empty() || !came ? std::string(came.message()) : DescribeCall(calls.back()));
-}
-
 }  // namespace ipclab

@@ -39,7 +39,7 @@ HELPER(Produces) {
 }
 
 HELPER(Consumes) {
-  const Displacement elsewhere(300);
+  const Displacement elsewhere;
   const auto cap = static_cast<std::size_t>(args.Int("cap"));
   std::string buffer(cap, '?');
   const auto begin = std::chrono::steady_clock::now();
