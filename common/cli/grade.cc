@@ -1,12 +1,15 @@
 #include "common/cli/grade.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <iterator>
 #include <set>
 #include <sstream>
@@ -21,6 +24,7 @@
 #include "common/cli/records.h"
 #include "common/cli/results_reader.h"
 #include "common/cli/shares.h"
+#include "common/compile/definitions.h"
 #include "common/report/json.h"
 #include "common/report/summary.h"
 #include "common/report/text.h"
@@ -35,6 +39,14 @@ std::uint64_t DrawSeed() {
   return (seed >> 12) | 1;
 }
 
+// ISO 8601, as gradebooks read it.
+std::string UtcNow() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", parts);
+}
+
 class Run {
  public:
   Run(const Workspace& workspace, const GradeOptions& options, Interrupts& interrupts)
@@ -45,6 +57,7 @@ class Run {
         progress_(STDERR_FILENO) {
     result_.seed = options.seed.value_or(DrawSeed());
     result_.grader_version = kVersion;
+    result_.started_at = UtcNow();
     result_.isolation = {"none", "nothing of the submission was run", ""};
   }
 
@@ -148,6 +161,7 @@ LabResult Run::RunChecks(const LabPlan& plan, const Compiled& compiled) {
 }
 
 void Run::GradeLab(const LabPlan& plan) {
+  const auto started = std::chrono::steady_clock::now();
   LabResult lab;
   try {
     const Compiled compiled = Compile(plan);
@@ -160,12 +174,17 @@ void Run::GradeLab(const LabPlan& plan) {
   }
   lab.lab = plan.lab;
   lab.source = plan.source.shown_path;
+  for (CheckResult& check : lab.checks) {
+    check.line = LineOfDefinition(plan.source.text, check.function);
+  }
   const std::string outcome = lab.error.empty()
                                   ? fmt::format(fmt::runtime(words_.points), PointsText(lab.score),
                                                 PointsText(lab.max_score))
                                   : std::string(words_.cannot_grade);
   progress_.Done(plan.lab + ": " + outcome);
   result_.labs.push_back(std::move(lab));
+  const auto took = std::chrono::steady_clock::now() - started;
+  result_.duration_ms += std::chrono::duration<double, std::milli>(took).count();
 }
 
 TextStyle StyleOf(const GradeOptions& options) {

@@ -251,6 +251,8 @@ void ResultsWriter::Judge(const testing::TestInfo& info, CheckResult& result) co
   result.expected = finding.expected.empty() ? result.title : finding.expected;
   result.observed = finding.observed.substr(0, kObservedLimit);
   result.timeline = record.timeline;
+  result.waits = record.waits;
+  result.function = record.function;
 }
 
 void ResultsWriter::OnTestEnd(const testing::TestInfo& info) {

@@ -9,6 +9,7 @@
 
 #include "common/base/names.h"
 #include "common/base/text.h"
+#include "common/grading/story.h"
 #include "common/observe/blocked.h"
 #include "common/observe/busy_wait.h"
 #include "common/observe/census_diff.h"
@@ -23,7 +24,6 @@ using std::chrono::seconds;
 // What every box watches: few calls, and none of them in a loop that moves data.
 constexpr Family kAlwaysWatched[] = {Family::kFork,  Family::kExec,  Family::kExit,
                                      Family::kTimer, Family::kSleep, Family::kRestart};
-constexpr std::size_t kTimelineLimit = 80;
 constexpr char kSysvQuestion[] = "sysv";
 
 // The backstop, longer on a loaded machine. Everything an honest submission can do wrong is proved
@@ -254,6 +254,7 @@ std::optional<Ending> Sandbox::Trouble() {
   // Who ends leaves the others asleep, and the news of it may be on its way to us: it has come when
   // we look again.
   if (!std::exchange(asleep_at_last_look_, deadlock.has_value()) || !deadlock) return std::nullopt;
+  Session::Get().check.waits = WaitsOf(*deadlock, names_);
   return Ending{Ending::Kind::kDeadlock, 0, deadlock->Explain(names_)};
 }
 
@@ -319,31 +320,15 @@ void Sandbox::Record() {
       }
     }
   }
-  if (record.timeline.empty()) record.timeline = Timeline();
+  for (const Event& event : events()) {
+    if (event.kind == Event::Kind::kEnter) record.function = event.detail;
+  }
+  // Of a check with several boxes, the one that got into trouble has the story to tell.
+  if (record.timeline.empty() || trouble_) record.timeline = Timeline();
 }
 
 std::vector<TimelineEntry> Sandbox::Timeline() {
-  std::vector<TimelineEntry> lines;
-  const std::vector<Event>& events = observer_->events();
-  // What the helper does before it calls the student is no part of the story.
-  const auto entered = std::find_if(events.begin(), events.end(), [](const Event& event) {
-    return event.kind == Event::Kind::kEnter;
-  });
-  const auto first = static_cast<std::size_t>(entered - events.begin());
-  // The end of a story tells more than its middle.
-  const std::size_t head = kTimelineLimit / 2;
-  for (std::size_t i = first; i < events.size(); ++i) {
-    if (events.size() - first > kTimelineLimit && i == first + head) {
-      const std::size_t left_out = events.size() - first - kTimelineLimit;
-      lines.push_back(
-          {0, 0, "", "... " + Count(static_cast<long long>(left_out), "event") + " more"});
-      i += left_out;
-    }
-    const Event& event = events[i];
-    const auto at = std::chrono::duration_cast<std::chrono::microseconds>(event.at - started_);
-    lines.push_back({at.count(), event.inner_pid, event.process, Describe(event, names_)});
-  }
-  return lines;
+  return TimelineOf(events(), started_, names_);
 }
 
 std::vector<Event> Sandbox::Calls(Family family) const {

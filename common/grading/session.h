@@ -20,6 +20,8 @@ namespace ipclab {
 // Filled in while a check runs; emptied before the next.
 struct CheckRecord {
   std::vector<TimelineEntry> timeline;
+  std::vector<Wait> waits;
+  std::string function;  // The student's function that was called last.
   std::vector<std::string> leftovers;
   std::string verdict;      // The gravest ending seen: "deadlock", "killed by a signal" ...
   std::string not_graded;   // Why the check could not be judged.

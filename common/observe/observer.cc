@@ -196,6 +196,7 @@ Entry Observer::Apply(const Event& event, std::size_t index) {
     }
     if (rule.answer) {
       events_[index].result = *rule.answer;
+      events_[index].until = events_[index].at;
       events_[index].injected = true;
       open_.erase(event.tid);
       return Answered(*rule.answer);
@@ -220,6 +221,7 @@ bool Observer::OnExit(pid_t tid, long result) {
   const auto open = open_.find(tid);
   if (open == open_.end()) return false;
   Event& event = events_[open->second];
+  event.until = Clock::now();
   if (result <= -kFirstRestart && result >= -kLastRestart) {
     event.interrupted = true;
     broken_off_[tid] = open->second;
@@ -271,7 +273,11 @@ void Observer::OnNewTask(pid_t parent_tid, pid_t child_tid) {
     process.program = parent->program;
   }
   processes_[pid] = process;
-  Append(NewEvent(Event::Kind::kStart, child_tid));
+  Event event = NewEvent(Event::Kind::kStart, child_tid);
+  if (const Process* const parent = Owner(parent_tid); parent != nullptr) {
+    event.from = parent->inner_pid;
+  }
+  Append(std::move(event));
   if (LivingProcesses().size() > options_.max_processes) {
     limit_ = "more than " + std::to_string(options_.max_processes) + " processes";
   }
@@ -303,6 +309,9 @@ void Observer::OnSignal(pid_t tid, const siginfo_t& info, const std::optional<Bl
   if (resumed && resumed->call != SYS_restart_syscall) resumed_[tid] = *resumed;
   Event event = NewEvent(Event::Kind::kSignal, tid);
   event.status = info.si_signo;
+  // Others, such as that of a timer, have no sender.
+  const bool sent = info.si_code == SI_USER || info.si_code == SI_QUEUE || info.si_code == SI_TKILL;
+  if (sent || info.si_signo == SIGCHLD) event.from = info.si_pid;
   const auto clock = clocks_.find(event.pid);
   if (info.si_signo == SIGALRM && info.si_code == SI_KERNEL && clock != clocks_.end()) {
     clock->second.OnAlarm();

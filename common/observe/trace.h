@@ -38,6 +38,7 @@ struct Event {
 
   Kind kind = Kind::kCall;
   Clock::time_point at;
+  std::optional<Clock::time_point> until;  // When a call came back.
   pid_t tid = 0;
   pid_t pid = 0;
   int inner_pid = 0;
@@ -61,6 +62,7 @@ struct Event {
   // ending, the function.
   std::string detail;
   int status = 0;  // Of kEnd: as from waitpid(2). Of kSignal: the signal's number.
+  int from = 0;    // Inner pid: of kStart the parent, of kSignal the sender; 0 if none is known.
 
   bool Succeeded() const { return result && *result >= 0; }
   bool FailedWith(int error) const { return result && *result == -error; }

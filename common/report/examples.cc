@@ -26,23 +26,36 @@ CheckResult NotStarted(const std::string& id) {
 }
 
 CheckResult Deadlock() {
-  return {.id = "Reader.SeesEndOfFile",
-          .exercise = "demo.2",
-          .title = "The reader sees the end of the file",
-          .status = CheckStatus::kFailed,
-          .max_points = 5,
-          .verdict = "deadlock",
-          .expected = "the helper exits with 0",
-          .observed =
-              "process 3 waits in read() on pipe A; the write end of pipe A is still open in "
-              "process 3 itself (descriptor 4)\nprocess 2 waits in wait4() for process 3",
-          .hint = "Which ends of the pipe does the reader still hold when it starts to read?",
-          .references = {"pipe(7)", "fork(2)"},
-          .timeline = {{120, 2, "Reads", "pipe2(0) = 0 [3, 4]"},
-                       {340, 2, "Reads", "clone() = 3"},
-                       {410, 3, "child of Reads", "read(3, ...) does not return"}},
-          .notes = {"left behind: descriptor 5"},
-          .duration_ms = 31};
+  return {
+      .id = "Reader.SeesEndOfFile",
+      .exercise = "demo.2",
+      .title = "The reader sees the end of the file",
+      .status = CheckStatus::kFailed,
+      .max_points = 5,
+      .verdict = "deadlock",
+      .expected = "the helper exits with 0",
+      .observed =
+          "process 3 waits in read() on pipe A; the write end of pipe A is still open in "
+          "process 3 itself (descriptor 4)\nprocess 2 waits in wait4() for process 3",
+      .hint = "Which ends of the pipe does the reader still hold when it starts to read?",
+      .references = {"pipe(7)", "fork(2)"},
+      .timeline = {{100, 2, "Reads", "reader() is called", TimelineKind::kEnter},
+                   {120, 2, "Reads", "pipe2(0) = 0 [3, 4]", TimelineKind::kCall, 131},
+                   {340, 2, "Reads", "clone() = 3", TimelineKind::kCall, 402},
+                   {390, 3, "child of Reads", "starts", TimelineKind::kStart, -1, 2},
+                   {405, 2, "Reads", "wait4(3) ...", TimelineKind::kCall},
+                   {410, 3, "child of Reads", "read(3 <pipe A>, 4096) ...", TimelineKind::kCall}},
+      .waits = {{3,
+                 0,
+                 "child of Reads",
+                 "read",
+                 "for bytes or end of file of pipe A",
+                 {{3, "child of Reads", "write end of pipe A, descriptor 4"}}},
+                {2, 0, "Reads", "wait4", "for process 3", {{3, "child of Reads", ""}}}},
+      .notes = {"left behind: descriptor 5"},
+      .function = "reader",
+      .line = 34,
+      .duration_ms = 31};
 }
 
 }  // namespace
@@ -52,6 +65,7 @@ RunResult MixedRun() {
   second.id = "Reader.ClosesItsEnds";
   second.title = "Both ends are closed";
   second.verdict = "failed";
+  second.waits.clear();
   CheckResult not_graded = Deadlock();
   not_graded.id = "Reader.SurvivesEintr";
   not_graded.title = "An interrupted read is repeated";
@@ -74,7 +88,12 @@ RunResult MixedRun() {
                    .checks = {Passed("Sender.Sends", "demo.1", "The bytes arrive in order"),
                               Passed("Sender.Closes", "demo.1", "Nothing is left open"), Deadlock(),
                               second, not_graded, after, NotStarted("Pipeline.Runs")}};
-  return {.grader_version = "1.0", .seed = 4711, .isolation = {.mode = "full"}, .labs = {lab}};
+  return {.grader_version = "1.0",
+          .seed = 4711,
+          .started_at = "2026-11-20T10:00:00Z",
+          .duration_ms = 876,
+          .isolation = {.mode = "full"},
+          .labs = {lab}};
 }
 
 RunResult BrokenCodeRun() {
@@ -87,7 +106,11 @@ RunResult BrokenCodeRun() {
                    .max_score = 10,
                    .exercises = {{"demo.3", "run_pipeline", "Build a pipeline", 0, 10}},
                    .checks = {check}};
-  return {.grader_version = "1.0", .seed = 1, .isolation = {.mode = "full"}, .labs = {lab}};
+  return {.grader_version = "1.0",
+          .seed = 1,
+          .started_at = "2026-11-20T10:00:00Z",
+          .isolation = {.mode = "full"},
+          .labs = {lab}};
 }
 
 RunResult RefusedRun() {
@@ -96,7 +119,11 @@ RunResult RefusedRun() {
                    .error =
                        "a submission cannot be confined here: no user namespaces\n"
                        "To fix it: sudo sysctl -w user.max_user_namespaces=10000"};
-  return {.grader_version = "1.0", .seed = 1, .isolation = {.mode = "none"}, .labs = {lab}};
+  return {.grader_version = "1.0",
+          .seed = 1,
+          .started_at = "2026-11-20T10:00:00Z",
+          .isolation = {.mode = "none"},
+          .labs = {lab}};
 }
 
 }  // namespace ipclab

@@ -45,9 +45,12 @@ demo.2 reader: Read to the end                                            0 / 20
                 to read?
       read      pipe(7), fork(2)
       what happened
+        |     0.100 ms  Reads (2)  reader() is called
         |     0.120 ms  Reads (2)  pipe2(0) = 0 [3, 4]
         |     0.340 ms  Reads (2)  clone() = 3
-        |     0.410 ms  child of Reads (3)  read(3, ...) does not return
+        |     0.390 ms  child of Reads (3)  starts
+        |     0.405 ms  Reads (2)  wait4(3) ...
+        |     0.410 ms  child of Reads (3)  read(3 <pipe A>, 4096) ...
   FAILED      Both ends are closed [Reader.ClosesItsEnds]
   not graded  An interrupted read is repeated
       | fork: EAGAIN (Resource temporarily unavailable)
