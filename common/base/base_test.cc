@@ -49,6 +49,11 @@ TEST(Text, ShowsWhatNobodyWouldSee) {
   EXPECT_EQ(Printable("\xf3\xa0\x81\x81", 80), "\\xf3\\xa0\\x81\\x81");
 }
 
+TEST(Text, IsNoCommandToGithubsRunner) {
+  EXPECT_EQ(Printable("x ##[error]forged", 80), "x \\x23#[error]forged");
+  EXPECT_EQ(Printable("###[group]", 80), "#\\x23#[group]");
+}
+
 TEST(Text, KeepsWhatPeopleWrite) { EXPECT_EQ(Printable("管道 ü ✓ 𝛼 한글", 80), "管道 ü ✓ 𝛼 한글"); }
 
 TEST(Text, SaysHowMuchItLeftOut) { EXPECT_EQ(Printable("abcdef", 4), "abcd... (2 bytes more)"); }

@@ -5,6 +5,9 @@
 namespace ipclab {
 namespace {
 
+// GitHub's runner takes the rest of a line for a command, wherever in the line this stands.
+constexpr std::string_view kRunnerCommand = "##[";
+
 // Characters that show nothing, or change how their neighbours are shown: soft hyphen, fillers,
 // joiners, marks and overrides of direction, variation selectors, tags, noncharacters.
 bool IsInvisible(char32_t c) {
@@ -60,7 +63,10 @@ std::string Printable(std::string_view text, std::size_t limit) {
   std::string out;
   for (std::size_t i = 0; i < shown.size();) {
     const char c = shown[i];
-    if (c >= 0x20 && c < 0x7f) {
+    if (shown.substr(i, kRunnerCommand.size()) == kRunnerCommand) {
+      out += "\\x23";
+      ++i;
+    } else if (c >= 0x20 && c < 0x7f) {
       out += c;
       ++i;
     } else if (const std::size_t length = Utf8Length(shown.substr(i)); length > 0) {

@@ -13,8 +13,8 @@
 namespace ipclab {
 
 // Control characters, invisible ones (joiners, overrides of direction) and invalid UTF-8 become \n,
-// \t or \xNN; past `limit` bytes of input the rest
-// is replaced by "... (N bytes more)".
+// \t or \xNN, and so does what a log of GitHub's runner takes for a command, "##["; past `limit`
+// bytes of input the rest is replaced by "... (N bytes more)".
 std::string Printable(std::string_view text, std::size_t limit);
 
 // The lines of `text`, each made printable and put behind `prefix`; at most `lines` of them.

@@ -2,10 +2,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/report/dump.h"
+
 namespace ipclab {
 
-std::string ToJson(const RunResult& run) {
-  return nlohmann::json(run).dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
-}
+std::string ToJson(const RunResult& run) { return Dump(nlohmann::json(run), 2); }
 
 }  // namespace ipclab
