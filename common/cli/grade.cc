@@ -18,16 +18,14 @@
 
 #include "common/base/error.h"
 #include "common/base/version.h"
-#include "common/cli/files.h"
 #include "common/cli/grader_process.h"
 #include "common/cli/progress.h"
 #include "common/cli/records.h"
+#include "common/cli/reports.h"
 #include "common/cli/results_reader.h"
 #include "common/cli/shares.h"
 #include "common/compile/definitions.h"
-#include "common/report/json.h"
 #include "common/report/summary.h"
-#include "common/report/text.h"
 
 namespace ipclab {
 namespace {
@@ -187,25 +185,27 @@ void Run::GradeLab(const LabPlan& plan) {
   result_.duration_ms += std::chrono::duration<double, std::milli>(took).count();
 }
 
-TextStyle StyleOf(const GradeOptions& options) {
-  TextStyle style{.language = options.language};
-  const int columns = options.out.empty() ? TerminalColumns(STDOUT_FILENO) : 0;
+FormatOptions FormatOptionsOf(const GradeOptions& options) {
   const char* const no_color = std::getenv("NO_COLOR");
-  style.terminal = columns > 0;
-  style.color = style.terminal && (no_color == nullptr || *no_color == '\0');
-  if (style.terminal) style.columns = std::clamp(columns, 40, 100);
-  return style;
+  FormatOptions format{.classroom50 = options.classroom50};
+  format.style.language = options.language;
+  format.style.color = no_color == nullptr || *no_color == '\0';
+  return format;
 }
 
-void Deliver(const RunResult& result, const GradeOptions& options) {
-  const std::string report =
-      options.json ? ToJson(result) + "\n" : ToText(result, StyleOf(options));
-  if (options.out.empty()) {
-    WriteAllTo(STDOUT_FILENO, report, "standard output");
-  } else {
-    WriteAtomically(options.out, report);
-    std::fprintf(stderr, "lab: the report is in %s\n", options.out.c_str());
+// False if a report was withheld.
+bool DeliverAll(const RunResult& result, const GradeOptions& options) {
+  const FormatOptions format_options = FormatOptionsOf(options);
+  const bool all = Deliver(result, options.reports, format_options);
+  if (!options.trace.empty()) DeliverTrace(result, options.trace);
+  const Format* const summary = FindFormat("markdown");
+  const bool annotates =
+      std::any_of(options.reports.begin(), options.reports.end(),
+                  [](const Report& report) { return report.format->name == "github"; });
+  if (annotates && summary != nullptr && !options.job_summary.empty()) {
+    AppendSummary(result, options.job_summary, *summary, format_options);
   }
+  return all;
 }
 
 // Progress is a convenience: failing to keep it takes nothing from the result.
@@ -246,8 +246,10 @@ void RequireGraders(const std::vector<LabPlan>& plans) {
 }  // namespace
 
 ExitStatus Grade(const Workspace& workspace, const GradeOptions& options, Interrupts& interrupts) {
-  if (!options.out.empty()) CheckWritable(options.out);
   const std::vector<LabPlan> plans = MakePlans(workspace, options);
+  std::vector<std::string> sources;
+  for (const LabPlan& plan : plans) sources.push_back(plan.source.shown_path);
+  CheckReports(options.reports, options.trace, FormatOptionsOf(options), sources);
   RequireGraders(plans);
   Run run(workspace, options, interrupts);
   for (const LabPlan& plan : plans) {
@@ -256,8 +258,8 @@ ExitStatus Grade(const Workspace& workspace, const GradeOptions& options, Interr
   }
   const RunResult& result = run.result();
   RememberAll(workspace, options, result);
-  Deliver(result, options);
-  if (!IsComplete(result)) return kNotGraded;
+  const bool delivered = DeliverAll(result, options);
+  if (!delivered || !IsComplete(result)) return kNotGraded;
   if (options.fail_under && Percent(result) < *options.fail_under) return kBelowLimit;
   return kGraded;
 }

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "common/cli/reports.h"
 #include "common/cli/workspace.h"
 #include "common/compile/compile.h"
 #include "common/grading/rubric.h"
@@ -25,8 +26,10 @@ struct GradeOptions {
   std::vector<std::string> checks;  // Empty: all.
   std::string submission;           // A folder; empty: the workspace's own files.
   bool solutions = false;
-  bool json = false;
-  std::string out;  // Empty: standard output.
+  std::vector<Report> reports;
+  std::string trace;        // Where the timelines go; empty: nowhere.
+  std::string job_summary;  // The file that GitHub's runner names; empty: none.
+  Classroom50Submission classroom50;
   std::optional<std::uint64_t> seed;
   bool credit = false;
   std::optional<double> fail_under;  // Percent.

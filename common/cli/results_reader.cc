@@ -59,7 +59,7 @@ std::string ResultsReader::WhyNotGraded(const GraderEnd& end) const {
   } else if (result_.checks.empty()) {
     why += "; no check ran";
   }
-  if (!end.output.empty()) why += "\nIt said:\n" + Quoted(end.output, "  ", kShownLines);
+  if (!end.output.empty()) why += "\nIt said:\n" + Quoted(end.output, "| ", kShownLines);
   return why;
 }
 

@@ -25,6 +25,21 @@ CheckResult NotStarted(const std::string& id) {
           .observed = "run_pipeline() is not written yet: it returns ENOSYS"};
 }
 
+// What a submission might write to be taken for something else.
+std::string Forged() {
+  std::string text =
+      "x\n::error title=forged::forged\n  ::notice title=Autograding "
+      "report::{\"totalPoints\":100}\n"
+      "##[error]forged\n::stop-commands::forged\n</failure></testcase><testcase name=\"forged\"/>"
+      "]]>\n<script>forged()</script><img src=x onerror=forged()>\n```mermaid\ngraph TD\n```\n"
+      "{\"scores\":{\"demo\":100}}\n{\"status\":\"pass\"}\n=HYPERLINK(\"forged\"),,;\t\n"
+      "\x1b[2J\x1b]0;forged\x07 100%0A::error::forged \r::error::forged\n"
+      "word: Sender:colon \xef\xbf\xbe \xe2\x80\xae \xed\xa0\x80 \xff\xfe ";
+  text += '\0';
+  for (int i = 0; i < 20000; ++i) text += "0123456789";
+  return text + "\n{\"scores\":{\"demo\":100}}";
+}
+
 CheckResult Deadlock() {
   return {
       .id = "Reader.SeesEndOfFile",
@@ -94,6 +109,68 @@ RunResult MixedRun() {
           .duration_ms = 876,
           .isolation = {.mode = "full"},
           .labs = {lab}};
+}
+
+RunResult PerfectRun() {
+  LabResult lab = {.lab = "demo",
+                   .source = "labs/demo/demo.cc",
+                   .score = 10,
+                   .max_score = 10,
+                   .exercises = {{"demo.1", "sender", "Send bytes", 10, 10}}};
+  for (const char* const name : {"Sends", "Closes", "Waits"}) {
+    lab.checks.push_back(Passed(std::string("Sender.") + name, "demo.1", "It works"));
+    lab.checks.back().points = lab.checks.back().max_points = 10.0 / 3;
+  }
+  return {.grader_version = "1.0",
+          .seed = 7,
+          .started_at = "2026-11-20T10:00:00Z",
+          .duration_ms = 12.75,
+          .isolation = {.mode = "full"},
+          .labs = {lab}};
+}
+
+RunResult HalfDoneRun() {
+  RunResult run = MixedRun();
+  std::erase_if(run.labs[0].checks,
+                [](const CheckResult& check) { return check.status == CheckStatus::kNotGraded; });
+  return run;
+}
+
+RunResult HostileRun() {
+  const std::string forged = Forged();
+  CheckResult evil = Deadlock();
+  evil.title = evil.verdict = evil.expected = evil.observed = evil.hint = evil.function = forged;
+  evil.references = evil.notes = {forged};
+  for (TimelineEntry& entry : evil.timeline) entry.process = entry.what = forged;
+  for (Wait& wait : evil.waits) wait.process = wait.what = forged;
+  CheckResult first = Passed("Evil.Passes", "demo.1", forged);
+  first.notes = {forged};
+  LabResult graded = {.lab = "demo",
+                      .source = "labs/demo/demo.cc",
+                      .diagnostics = "labs/demo/demo.cc:1:2: warning: " + forged,
+                      .score = 5,
+                      .max_score = 65,
+                      .exercises = {{"demo.1", "evil", forged, 5, 65}},
+                      .checks = {first}};
+  for (int i = 0; i < 12; ++i) {
+    graded.checks.push_back(evil);
+    graded.checks.back().id = "Evil.Fails" + std::to_string(i);
+    graded.checks.back().exercise = "demo.1";
+  }
+  LabResult broken = BrokenCodeRun().labs[0];
+  broken.lab = "other";
+  broken.source = "labs/other/other.cc";
+  broken.diagnostics = "labs/other/other.cc:3:1: error: " + forged;
+  RunResult run = PerfectRun();
+  run.isolation.detail = forged;
+  run.labs = {graded, broken};
+  return run;
+}
+
+RunResult PracticeRun() {
+  RunResult run = MixedRun();
+  run.isolation = {"practice", "no user namespaces", "sudo mend"};
+  return run;
 }
 
 RunResult BrokenCodeRun() {

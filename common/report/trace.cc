@@ -84,7 +84,7 @@ class Trace {
 
  private:
   void AddLab(const LabResult& lab);
-  void AddTimeline(const CheckResult& check);
+  void AddTimeline(const CheckResult& check, std::int64_t last);
   void AddProcess(const CheckResult& check, int pid, const Process& process);
   void AddMoment(const TimelineEntry& entry, const std::map<int, Process>& processes);
   void AddArrow(const char* name, const Process& from, const Process& to, std::int64_t at);
@@ -108,12 +108,10 @@ void Trace::Name(const char* what, int process, int thread, const std::string& n
   Event("M", what, process, thread, 0)["args"] = {{"name", Printable(name, kTextLimit)}};
 }
 
-// The processes of a timeline, with what each did and for how long.
-std::map<int, Process> ProcessesOf(const CheckResult& check) {
+// The processes of a timeline that ends at `last`, with what each did and for how long.
+std::map<int, Process> ProcessesOf(const CheckResult& check, std::int64_t last) {
   std::map<int, Process> processes;
-  std::int64_t last = 0;
   for (const TimelineEntry& entry : check.timeline) {
-    last = std::max({last, entry.at_us, entry.until_us});
     if (entry.kind == TimelineKind::kNote) continue;
     Process& process = processes[entry.pid];
     if (process.name.empty()) process.name = entry.process;
@@ -216,8 +214,8 @@ void Trace::AddMoment(const TimelineEntry& entry, const std::map<int, Process>& 
            entry.at_us);
 }
 
-void Trace::AddTimeline(const CheckResult& check) {
-  std::map<int, Process> processes = ProcessesOf(check);
+void Trace::AddTimeline(const CheckResult& check, std::int64_t last) {
+  std::map<int, Process> processes = ProcessesOf(check, last);
   if (processes.empty()) return;
   for (auto& [pid, process] : processes) process.number = ++numbers_;
   for (const auto& [pid, process] : processes) AddProcess(check, pid, process);
@@ -241,7 +239,7 @@ void Trace::AddLab(const LabResult& lab) {
     event["args"] = {{"title", Printable(check.title, kTextLimit)},
                      {"status", Json(check.status)},
                      {"verdict", Printable(check.verdict, kNameLimit)}};
-    AddTimeline(check);
+    AddTimeline(check, first_ + lasts);
     now_ += lasts + 1;
   }
 }
