@@ -127,7 +127,6 @@ TEST(GradeUsage, RefusesContradictions) {
   EXPECT_EQ(workspace.Lab({"grade", "--fail-under", "101"}).status, 2);
   EXPECT_EQ(workspace.Lab({"grade", "--seed", "none"}).status, 2);
   EXPECT_EQ(workspace.Lab({"grade", "--lang", "fr"}).status, 2);
-  EXPECT_EQ(workspace.Lab({"grade", "--format", "xml"}).status, 2);
   EXPECT_EQ(workspace.Lab({"nonsense"}).status, 2);
 }
 

@@ -36,7 +36,7 @@ std::string Forged() {
       "\x1b[2J\x1b]0;forged\x07 100%0A::error::forged \r::error::forged\n"
       "word: Sender:colon \xef\xbf\xbe \xe2\x80\xae \xed\xa0\x80 \xff\xfe ";
   text += '\0';
-  for (int i = 0; i < 20000; ++i) text += "0123456789";
+  for (int i = 0; i < 2500; ++i) text += "0123456789";
   return text + "\n{\"scores\":{\"demo\":100}}";
 }
 

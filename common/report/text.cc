@@ -13,8 +13,12 @@ namespace {
 
 constexpr std::size_t kTextLimit = 4000;
 constexpr std::size_t kTextLines = 40;
+constexpr std::size_t kTitleLimit = 500;
 constexpr std::size_t kDiagnosticLines = 60;
 constexpr std::size_t kWarningLines = 12;
+
+// A text of ours, on one line whatever it was made of.
+std::string Title(std::string_view text) { return Printable(text, kTitleLimit); }
 
 enum class Color { kNone, kRed, kGreen, kYellow, kDim, kBold };
 
@@ -52,7 +56,7 @@ class Writer {
   void Hanging(const std::string& first, const std::string& text, Color color = Color::kNone);
   // A labelled part of a check's details. Text of a submission stands behind a bar.
   void Part(std::string_view label, std::string_view text, bool foreign);
-  void Line(const std::string& text) { out_ += text + "\n"; }
+  void Line(std::string text);
 
   std::string Paint(const std::string& text, Color color) const;
   std::string Mark(CheckStatus status) const;
@@ -62,6 +66,17 @@ class Writer {
   const Words& words_;
   std::string out_;
 };
+
+// GitHub's runner takes a line whose first characters, but for white space, are :: for a command.
+void Writer::Line(std::string text) {
+  const std::size_t colons = text.find("::");
+  const auto no_letter = [](char c) { return c == ' ' || (c & 0x80) != 0; };
+  if (colons != text.npos &&
+      std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(colons), no_letter)) {
+    text.insert(colons + 1, " ");
+  }
+  out_ += text + "\n";
+}
 
 std::string Writer::Paint(const std::string& text, Color color) const {
   static constexpr std::string_view kCodes[] = {"", "31", "32", "33", "2", "1"};
@@ -175,18 +190,18 @@ void Writer::CheckLine(const CheckResult& check, bool with_id) {
       width = std::max(width, Columns(Mark(status)));
     }
   }
-  std::string text = check.title.empty() ? check.id : check.title;
+  std::string text = Title(check.title.empty() ? check.id : check.title);
   if (check.status == CheckStatus::kFailed && check.verdict != "failed") {
-    text += fmt::format(" ({})", Verdict(check.verdict, style_.language));
+    text += fmt::format(" ({})", Title(Verdict(check.verdict, style_.language)));
   }
-  if (with_id) text += " [" + check.id + "]";
+  if (with_id) text += " [" + Title(check.id) + "]";
   Hanging("  " + Padded(Mark(check.status), width) + "  ", text, ColorOf(check.status));
 }
 
 void Writer::Exercise(const LabResult& lab, const ExerciseResult& exercise) {
   const std::vector<const CheckResult*> checks = ChecksOf(lab, exercise);
   std::string name = exercise.id + " " + exercise.name;
-  if (!exercise.title.empty()) name += ": " + exercise.title;
+  if (!exercise.title.empty()) name += ": " + Title(exercise.title);
   std::string points = PointsText(exercise.points) + " / " + PointsText(exercise.max_points);
   const bool solved = IsSolved(lab, exercise);
   const bool untouched =
@@ -195,7 +210,7 @@ void Writer::Exercise(const LabResult& lab, const ExerciseResult& exercise) {
       });
   if (solved) points = std::string(words_.solved) + "  " + points;
   if (untouched) {
-    points = std::string(Verdict(checks[0]->verdict, style_.language)) + "  " + points;
+    points = Title(Verdict(checks[0]->verdict, style_.language)) + "  " + points;
   }
   Line("");
   Edges(name, Color::kBold, points,
@@ -218,8 +233,9 @@ void Writer::Exercise(const LabResult& lab, const ExerciseResult& exercise) {
 
 void Writer::NotBuilt(const LabResult& lab) {
   Line("");
-  Line(Paint(fmt::format("{}: {}", lab.source, Verdict(lab.checks[0].verdict, style_.language)),
-             Color::kRed));
+  Line(Paint(
+      fmt::format("{}: {}", Title(lab.source), Verdict(lab.checks[0].verdict, style_.language)),
+      Color::kRed));
   out_ += Quoted(lab.diagnostics, "  | ", kDiagnosticLines);
 }
 
@@ -232,7 +248,7 @@ void Writer::Lab(const LabResult& lab) {
     Line("");
     return;
   }
-  Edges(lab.lab + "  " + lab.source, Color::kBold, points,
+  Edges(lab.lab + "  " + Title(lab.source), Color::kBold, points,
         lab.score == lab.max_score ? Color::kGreen : Color::kBold);
   if (IsBuilt(lab)) {
     if (!lab.diagnostics.empty()) {
@@ -249,7 +265,7 @@ void Writer::Lab(const LabResult& lab) {
 
 std::string Writer::NextText(const LabResult& lab) const {
   const NextStep next = FindNext(lab);
-  if (!IsBuilt(lab)) return fmt::format(fmt::runtime(words_.next_build), lab.source);
+  if (!IsBuilt(lab)) return fmt::format(fmt::runtime(words_.next_build), Title(lab.source));
   const std::string exercise = next.exercise->id + " " + next.exercise->name;
   if (next.check->verdict == "not started") {
     return fmt::format(fmt::runtime(words_.next_start), exercise, lab.lab);
@@ -296,9 +312,9 @@ std::string Writer::Run(const RunResult& run) {
   const bool graded = std::any_of(run.labs.begin(), run.labs.end(),
                                   [](const LabResult& lab) { return lab.error.empty(); });
   if (graded && run.isolation.mode == "practice") {
-    Hanging("", fmt::format(fmt::runtime(words_.practice), run.isolation.detail));
+    Hanging("", fmt::format(fmt::runtime(words_.practice), Title(run.isolation.detail)));
     if (!run.isolation.fix.empty()) {
-      Hanging("", fmt::format(fmt::runtime(words_.to_fix), run.isolation.fix));
+      Hanging("", fmt::format(fmt::runtime(words_.to_fix), Title(run.isolation.fix)));
     }
     Line("");
   }

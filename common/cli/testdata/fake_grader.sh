@@ -30,12 +30,12 @@ start() {
     "checks":[{"id":"A.One"},{"id":"A.Two"}]}'
 }
 
-check() { # ID STATUS POINTS OBSERVED
+check() { # ID STATUS POINTS OBSERVED [,MORE_FIELDS]
   case ,${checks-A.One,A.Two}, in *,$1,*) ;; *) return ;; esac
   line '{"type":"start","id":"'"$1"'"}'
   line '{"type":"check","id":"'"$1"'","exercise":"'"$lab"'.1","title":"Check '"$1"'",
     "status":"'"$2"'","points":'"$3"',"max_points":5,"verdict":"'"$2"'","expected":"",
-    "observed":"'"$4"'","duration_ms":1}'
+    "observed":"'"$4"'","duration_ms":1'"${5-}"'}'
 }
 
 end() {
@@ -48,7 +48,8 @@ half)
   magic=$(head -c 4 "$submission" | tail -c 3)
   [ -r "$rubric" ] || exit 1
   check A.One passed 5 ""
-  check A.Two failed 0 "$magic seed=$seed mode=$mode lang=$lang env=$(env | sort | tr '\n' ' ')"
+  check A.Two failed 0 "$magic seed=$seed mode=$mode lang=$lang env=$(env | sort | tr '\n' ' ')" \
+    ',"timeline":[{"at_us":10,"pid":2,"process":"Reads","kind":"call","what":"read(3) ..."}]'
   end 5 10
   ;;
 full)

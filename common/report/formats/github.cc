@@ -25,6 +25,8 @@ namespace {
 
 constexpr std::size_t kShown = 10;
 constexpr std::size_t kTextLimit = 4000;
+constexpr std::size_t kTitleLimit = 200;
+constexpr std::size_t kErrorLines = 40;
 
 std::string EscapedData(std::string_view text) {
   std::string out;
@@ -132,7 +134,9 @@ bool Annotations::AddDiagnostic(const LabResult& lab, std::string_view line) {
   if (annotation.column > 0 && !Take(line, ":")) return false;
   const bool error = Take(line, " error: ") || Take(line, " fatal error: ");
   if (!error && !Take(line, " warning: ")) return false;
-  annotation.title = error ? Verdict(kDoesNotCompile, language_) : WordsOf(language_).warnings;
+  annotation.title = error                             ? Verdict(kDoesNotCompile, language_)
+                     : language_ == Language::kChinese ? "编译器警告"
+                                                       : "compiler warning";
   annotation.message = Printable(line, kTextLimit);
   annotation.weight = 1e9;  // Before any check.
   (error ? errors_ : warnings_).push_back(std::move(annotation));
@@ -159,7 +163,7 @@ void Annotations::AddDiagnostics(const LabResult& lab) {
 void Annotations::AddCheck(const LabResult& lab, const CheckResult& check) {
   Annotation annotation{
       .weight = check.max_points,
-      .title = check.exercise + " " + Headline(check, language_),
+      .title = CutTo(check.exercise + " " + Headline(check, language_), kTitleLimit, language_),
       .file = lab.source,
       .line = static_cast<std::size_t>(std::max(check.line, 0)),
       .message = CutTo(Explanation(check, language_), kTextLimit, language_) + check.id};
@@ -175,7 +179,7 @@ void Annotations::AddLab(const RunResult& run, const LabResult& lab) {
   if (!lab.error.empty()) {
     warnings_.push_back({.weight = 2e9,
                          .title = lab.lab + ": " + std::string(words.cannot_grade),
-                         .message = Printable(lab.error, kTextLimit)});
+                         .message = Quoted(lab.error, "| ", kErrorLines)});
     return;
   }
   AddDiagnostics(lab);
