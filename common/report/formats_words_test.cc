@@ -237,6 +237,21 @@ TEST(ChromeTrace, LastsToTheEndOfTheCheckForWhatNeverReturned) {
   ADD_FAILURE() << "no read() in " << trace.dump(1);
 }
 
+TEST(ChromeTrace, ShowsASleepThatNoWatchedCallTells) {
+  RunResult run = HalfDoneRun();
+  std::vector<TimelineEntry>& timeline = run.labs[0].checks[2].timeline;
+  timeline.pop_back();  // read()
+  const nlohmann::json trace = nlohmann::json::parse(ToChromeTrace(run));
+  for (const nlohmann::json& event : trace["traceEvents"]) {
+    if (event["name"] != "read") continue;
+    EXPECT_EQ(event["dur"], 31000 - 290) << "from the last that was seen of the process on";
+    EXPECT_EQ(event["args"]["waits"],
+              "for bytes or end of file of pipe A; process 3: write end of pipe A, descriptor 4");
+    return;
+  }
+  ADD_FAILURE() << "no read() in " << trace.dump(1);
+}
+
 TEST(ChromeTrace, GivesCallsOfTwoThreadsTracksOfTheirOwn) {
   RunResult run = PerfectRun();
   run.labs[0].checks.resize(1);

@@ -24,12 +24,14 @@ struct Slice {
   std::int64_t until = 0;
   bool ended = true;
   std::string what;
+  std::string waits;  // For whom or what; empty if that is not known.
 };
 
 struct Process {
   std::string name;
   int number = 0;                  // In the trace.
   std::int64_t from = INT64_MAX;   // In the check's time, as are the slices.
+  std::int64_t seen = 0;           // When its last event began or ended.
   std::int64_t until = INT64_MIN;  // When it ended, if it did.
   std::vector<Slice> slices;
 };
@@ -43,18 +45,13 @@ bool IsCall(const TimelineEntry& entry) {
   return entry.kind == TimelineKind::kCall || entry.kind == TimelineKind::kForbidden;
 }
 
-// For whom a thread of process `pid` that sleeps in `call` waits; empty if that is not known.
-std::string WaitOf(const CheckResult& check, int pid, const std::string& call) {
-  for (const Wait& wait : check.waits) {
-    if (wait.pid != pid || wait.call != call) continue;
-    std::string text = wait.what;
-    for (const WaitTarget& target : wait.on) {
-      text +=
-          fmt::format("; process {}{}{}", target.pid, target.why.empty() ? "" : ": ", target.why);
-    }
-    return Printable(text, kTextLimit);
+// "for process 3; process 3: descriptor 4".
+std::string Told(const Wait& wait) {
+  std::string text = wait.what;
+  for (const WaitTarget& target : wait.on) {
+    text += fmt::format("; process {}{}{}", target.pid, target.why.empty() ? "" : ": ", target.why);
   }
-  return "";
+  return Printable(text, kTextLimit);
 }
 
 // Slices of one track must lie within each other or apart. Threads of a process make calls at the
@@ -108,51 +105,69 @@ void Trace::Name(const char* what, int process, int thread, const std::string& n
   Event("M", what, process, thread, 0)["args"] = {{"name", Printable(name, kTextLimit)}};
 }
 
+void AddEntry(const TimelineEntry& entry, Process& process) {
+  if (process.name.empty()) process.name = entry.process;
+  process.from = std::min(process.from, entry.at_us);
+  process.seen = std::max({process.seen, entry.at_us, entry.until_us});
+  if (entry.kind == TimelineKind::kEnd) process.until = entry.at_us;
+  std::vector<Slice>& slices = process.slices;
+  if (IsCall(entry)) {
+    slices.push_back(
+        {Slice::kCall, entry.at_us, entry.until_us, entry.until_us >= entry.at_us, entry.what});
+  } else if (entry.kind == TimelineKind::kEnter) {
+    slices.push_back({Slice::kFunction, entry.at_us, 0, false, entry.what});
+  } else if (entry.kind == TimelineKind::kLeave) {
+    const auto entered = std::find_if(slices.rbegin(), slices.rend(), [&](const Slice& slice) {
+      return slice.kind == Slice::kFunction && !slice.ended &&
+             NameOf(slice.what) == NameOf(entry.what);
+    });
+    if (entered == slices.rend()) return;
+    entered->until = entry.at_us;
+    entered->ended = true;
+  }
+}
+
+// The sleep that a deadlock found a thread in. Its call need not be one that the check watched.
+void AddWait(const Wait& wait, Process& process) {
+  const std::string call = wait.call.empty() ? "stopped" : wait.call;
+  for (Slice& slice : process.slices) {
+    if (slice.kind != Slice::kCall || slice.ended || NameOf(slice.what) != call) continue;
+    slice.waits = Told(wait);
+    return;
+  }
+  process.slices.push_back({Slice::kCall, process.seen, 0, false, call, Told(wait)});
+}
+
+// What is still open lasts to the end of its process, and that to `last` if it did not end.
+void Finish(Process& process, std::int64_t last) {
+  const bool ended = process.until != INT64_MIN;
+  process.until = std::max(ended ? process.until : last, process.seen);
+  for (Slice& slice : process.slices) {
+    if (!slice.ended) slice.until = process.until;
+  }
+  process.slices.push_back({Slice::kProcess, process.from, process.until, ended, process.name});
+  std::stable_sort(process.slices.begin(), process.slices.end(),
+                   [](const Slice& a, const Slice& b) {
+                     if (a.from != b.from) return a.from < b.from;
+                     return a.kind != b.kind ? a.kind < b.kind : a.until > b.until;
+                   });
+}
+
 // The processes of a timeline that ends at `last`, with what each did and for how long.
 std::map<int, Process> ProcessesOf(const CheckResult& check, std::int64_t last) {
   std::map<int, Process> processes;
   for (const TimelineEntry& entry : check.timeline) {
-    if (entry.kind == TimelineKind::kNote) continue;
-    Process& process = processes[entry.pid];
-    if (process.name.empty()) process.name = entry.process;
-    process.from = std::min(process.from, entry.at_us);
-    if (entry.kind == TimelineKind::kEnd) process.until = entry.at_us;
-    std::vector<Slice>& slices = process.slices;
-    if (IsCall(entry)) {
-      slices.push_back(
-          {Slice::kCall, entry.at_us, entry.until_us, entry.until_us >= entry.at_us, entry.what});
-    } else if (entry.kind == TimelineKind::kEnter) {
-      slices.push_back({Slice::kFunction, entry.at_us, 0, false, entry.what});
-    } else if (entry.kind == TimelineKind::kLeave) {
-      const auto entered = std::find_if(slices.rbegin(), slices.rend(), [&](const Slice& slice) {
-        return slice.kind == Slice::kFunction && !slice.ended &&
-               NameOf(slice.what) == NameOf(entry.what);
-      });
-      if (entered == slices.rend()) continue;
-      entered->until = entry.at_us;
-      entered->ended = true;
-    }
+    if (entry.kind != TimelineKind::kNote) AddEntry(entry, processes[entry.pid]);
   }
   for (const TimelineEntry& entry : check.timeline) {
     const auto from = processes.find(entry.from);
     if (from != processes.end()) from->second.from = std::min(from->second.from, entry.at_us);
   }
-  for (auto& [pid, process] : processes) {
-    const bool ended = process.until != INT64_MIN;
-    if (!ended) process.until = last;
-    for (Slice& slice : process.slices) {
-      process.until = std::max({process.until, slice.from, slice.until});
-    }
-    for (Slice& slice : process.slices) {
-      if (!slice.ended) slice.until = process.until;
-    }
-    process.slices.push_back({Slice::kProcess, process.from, process.until, ended, process.name});
-    std::stable_sort(process.slices.begin(), process.slices.end(),
-                     [](const Slice& a, const Slice& b) {
-                       if (a.from != b.from) return a.from < b.from;
-                       return a.kind != b.kind ? a.kind < b.kind : a.until > b.until;
-                     });
+  for (const Wait& wait : check.waits) {
+    const auto sleeper = processes.find(wait.pid);
+    if (sleeper != processes.end()) AddWait(wait, sleeper->second);
   }
+  for (auto& [pid, process] : processes) Finish(process, last);
   return processes;
 }
 
@@ -178,9 +193,7 @@ void Trace::AddProcess(const CheckResult& check, int pid, const Process& process
     event["cat"] = kCategories[slice.kind];
     if (slice.kind == Slice::kProcess) continue;
     event["args"] = {{"what", Printable(slice.what, kTextLimit)}, {"returned", slice.ended}};
-    if (slice.kind == Slice::kFunction || slice.ended) continue;
-    const std::string wait = WaitOf(check, pid, name);
-    if (!wait.empty()) event["args"]["waits"] = wait;
+    if (!slice.waits.empty()) event["args"]["waits"] = slice.waits;
   }
 }
 
