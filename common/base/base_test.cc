@@ -41,7 +41,15 @@ TEST(Text, EscapesWhatCouldMoveTheCursorOrForgeALine) {
   EXPECT_EQ(Printable("\xe2\x80\xae", 80), "\\xe2\\x80\\xae");
 }
 
-TEST(Text, KeepsWhatPeopleWrite) { EXPECT_EQ(Printable("管道 ü", 80), "管道 ü"); }
+TEST(Text, ShowsWhatNobodyWouldSee) {
+  EXPECT_EQ(Printable("pass\xc2\xad", 80), "pass\\xc2\\xad");
+  EXPECT_EQ(Printable("a\xe2\x80\x8b", 80), "a\\xe2\\x80\\x8b");
+  EXPECT_EQ(Printable("\xe2\x81\xa6", 80), "\\xe2\\x81\\xa6");
+  EXPECT_EQ(Printable("\xef\xbb\xbf", 80), "\\xef\\xbb\\xbf");
+  EXPECT_EQ(Printable("\xf3\xa0\x81\x81", 80), "\\xf3\\xa0\\x81\\x81");
+}
+
+TEST(Text, KeepsWhatPeopleWrite) { EXPECT_EQ(Printable("管道 ü ✓ 𝛼 한글", 80), "管道 ü ✓ 𝛼 한글"); }
 
 TEST(Text, SaysHowMuchItLeftOut) { EXPECT_EQ(Printable("abcdef", 4), "abcd... (2 bytes more)"); }
 

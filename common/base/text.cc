@@ -5,7 +5,24 @@
 namespace ipclab {
 namespace {
 
-// Length of the valid UTF-8 sequence at the start of `text`, or 0. Controls of C1 count as invalid.
+// Characters that show nothing, or change how their neighbours are shown: soft hyphen, fillers,
+// joiners, marks and overrides of direction, variation selectors, tags, noncharacters.
+bool IsInvisible(char32_t c) {
+  static constexpr struct {
+    char32_t first, last;
+  } kRanges[] = {{0xad, 0xad},       {0x34f, 0x34f},   {0x61c, 0x61c},   {0x115f, 0x1160},
+                 {0x17b4, 0x17b5},   {0x180b, 0x180f}, {0x200b, 0x200f}, {0x2028, 0x202e},
+                 {0x2060, 0x206f},   {0x3164, 0x3164}, {0xe000, 0xf8ff}, {0xfdd0, 0xfdef},
+                 {0xfe00, 0xfe0f},   {0xfeff, 0xfeff}, {0xffa0, 0xffa0}, {0xfff0, 0xfffb},
+                 {0xe0000, 0x10ffff}};
+  for (const auto& range : kRanges) {
+    if (c >= range.first && c <= range.last) return true;
+  }
+  return (c & 0xfffe) == 0xfffe;
+}
+
+// Length of the valid UTF-8 sequence at the start of `text` that shows something, or 0. Controls of
+// C1 show nothing.
 std::size_t Utf8Length(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char first = byte(0);
@@ -22,10 +39,9 @@ std::size_t Utf8Length(std::string_view text) {
   if (first == 0xed && byte(1) >= 0xa0) return 0;
   if (first == 0xf0 && byte(1) < 0x90) return 0;
   if (first == 0xf4 && byte(1) >= 0x90) return 0;
-  // Line and paragraph separators, and the characters that reorder text on screen.
-  if (first == 0xe2 && byte(1) == 0x80 && byte(2) >= 0xa8 && byte(2) <= 0xae) return 0;
-  if (first == 0xe2 && byte(1) == 0x81 && byte(2) >= 0xa6 && byte(2) <= 0xa9) return 0;
-  return length;
+  char32_t code = first & (0xffU >> (length + 1));
+  for (std::size_t i = 1; i < length; ++i) code = (code << 6) | (byte(i) & 0x3fU);
+  return IsInvisible(code) ? 0 : length;
 }
 
 std::string Escaped(char c) {

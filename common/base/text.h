@@ -12,7 +12,8 @@
 
 namespace ipclab {
 
-// Control characters and invalid UTF-8 become \n, \t or \xNN; past `limit` bytes of input the rest
+// Control characters, invisible ones (joiners, overrides of direction) and invalid UTF-8 become \n,
+// \t or \xNN; past `limit` bytes of input the rest
 // is replaced by "... (N bytes more)".
 std::string Printable(std::string_view text, std::size_t limit);
 
