@@ -43,6 +43,12 @@ class Page {
   void Scores(const LabResult& lab);
   void Exercise(const LabResult& lab, const ExerciseResult& exercise);
   void Passed(const std::vector<const CheckResult*>& checks);
+  void Skipped(const std::vector<const CheckResult*>& checks);
+  std::string Item(const CheckResult& check, std::string_view mark) const;
+  // Where a check's address leads if nothing is said about it.
+  void Anchor(const CheckResult& check) {
+    Add(fmt::format("<span id=\"{}\"></span>\n", Html(IdOf(check))));
+  }
   void Footer();
 
   std::string IdOf(const CheckResult& check) const { return ids_.at(&check); }
@@ -155,24 +161,38 @@ void Page::Scores(const LabResult& lab) {
   Add("</tbody>\n</table>\n");
 }
 
+std::string Page::Item(const CheckResult& check, std::string_view mark) const {
+  std::string item = fmt::format(
+      "<li id=\"{}\"><span class=\"mark\" aria-hidden=\"true\">{}</span><div>{} <span class=\"id "
+      "soft\">{}</span>",
+      Html(IdOf(check)), mark, HtmlWithCode(check.title), Html(check.id));
+  for (const std::string& note : check.notes) item += Quote(note);
+  return item + Quote(check.observed) + "</div></li>\n";
+}
+
 void Page::Passed(const std::vector<const CheckResult*>& checks) {
   std::string items;
   int count = 0;
   for (const CheckResult* check : checks) {
     if (check->status != CheckStatus::kPassed) continue;
     ++count;
-    items += fmt::format(
-        "<li id=\"{}\"><span class=\"tick\" aria-hidden=\"true\">✓</span><div>{} "
-        "<span class=\"id soft\">{}</span>",
-        Html(IdOf(*check)), HtmlWithCode(check->title), Html(check->id));
-    for (const std::string& note : check->notes) items += Quote(note);
-    items += "</div></li>\n";
+    items += Item(*check, "✓");
   }
   if (count == 0) return;
   Add(
-      fmt::format("<details>\n<summary>{} ({})</summary>\n<ul class=\"passed\">\n{}</ul>\n"
+      fmt::format("<details>\n<summary>{} ({})</summary>\n<ul class=\"checks passed\">\n{}</ul>\n"
                   "</details>\n",
                   words_.passed_checks, count, items));
+}
+
+void Page::Skipped(const std::vector<const CheckResult*>& checks) {
+  std::string items;
+  for (const CheckResult* check : checks) {
+    if (check->status == CheckStatus::kSkipped) items += Item(*check, "·");
+  }
+  if (items.empty()) return;
+  Add(fmt::format("<p class=\"list-title\">{}</p>\n<ul class=\"checks\">\n{}</ul>\n",
+                  words_.skipped, items));
 }
 
 void Page::Exercise(const LabResult& lab, const ExerciseResult& exercise) {
@@ -185,16 +205,17 @@ void Page::Exercise(const LabResult& lab, const ExerciseResult& exercise) {
   if (!exercise.title.empty()) {
     Add("<p class=\"say\">" + HtmlWithCode(exercise.title) + "</p>\n");
   }
-  std::string_view untouched = IsUntouched(checks) ? std::string_view(checks[0]->verdict) : "";
-  if (!untouched.empty()) {
-    Add(fmt::format("<p class=\"say\">{}</p>\n", Html(Verdict(untouched, language_))));
+  if (IsUntouched(checks)) {
+    // That nothing is begun is said once.
+    Add(fmt::format("<p class=\"say\">{}</p>\n", Html(Verdict(checks[0]->verdict, language_))));
+    for (const CheckResult* check : checks) Anchor(*check);
+    Add("</section>\n");
+    return;
   }
   for (const CheckResult* check : checks) {
-    // That nothing is begun is said once.
-    if (check->status == CheckStatus::kPassed) continue;
-    Add(untouched.empty() ? CheckHtml(lab, *check, IdOf(*check), language_)
-                          : fmt::format("<span id=\"{}\"></span>\n", Html(IdOf(*check))));
+    if (NeedsALook(*check)) Add(CheckHtml(lab, *check, IdOf(*check), language_));
   }
+  Skipped(checks);
   Passed(checks);
   Add("</section>\n");
 }
@@ -215,9 +236,7 @@ void Page::Lab(const LabResult& lab) {
   if (!IsBuilt(lab)) {
     Add(fmt::format("<div class=\"check failed\">\n<p class=\"status\">{}</p>\n{}</div>\n",
                     Html(Verdict(lab.checks[0].verdict, language_)), Quote(lab.diagnostics)));
-    for (const CheckResult& check : lab.checks) {
-      Add(fmt::format("<span id=\"{}\"></span>\n", Html(IdOf(check))));
-    }
+    for (const CheckResult& check : lab.checks) Anchor(check);
   } else {
     if (!lab.diagnostics.empty()) {
       Add(fmt::format("<details open>\n<summary>{}</summary>\n{}</details>\n", words_.warnings,

@@ -19,7 +19,6 @@ class CheckWriter {
   std::string Write();
 
  private:
-  std::string_view StatusWord() const;
   void Heading();
   void Facts();
   // A labelled part; `html` may be empty.
@@ -38,32 +37,16 @@ class CheckWriter {
   std::string out_;
 };
 
-std::string_view CheckWriter::StatusWord() const {
-  switch (check_.status) {
-    case CheckStatus::kPassed:
-      return words_.passed;
-    case CheckStatus::kFailed:
-      return words_.failed;
-    case CheckStatus::kNotGraded:
-      return words_.not_graded;
-    case CheckStatus::kSkipped:
-      return words_.skipped;
-  }
-  return "";
-}
-
 void CheckWriter::Heading() {
-  const std::string_view classes = check_.status == CheckStatus::kFailed      ? "failed"
-                                   : check_.status == CheckStatus::kNotGraded ? "not_graded"
-                                                                              : "skipped";
+  const std::string_view classes = check_.status == CheckStatus::kFailed ? "failed" : "not_graded";
   out_ += fmt::format("<article class=\"check {}\" id=\"{}\">\n<h4>{}</h4>\n", classes, Html(id_),
                       HtmlWithCode(check_.title.empty() ? check_.id : check_.title));
 }
 
 void CheckWriter::Facts() {
-  out_ += fmt::format("<p class=\"facts\"><span class=\"status\">{}", StatusWord());
-  const bool says_more = check_.verdict != "failed" && check_.verdict != "skipped";
-  if (says_more) out_ += ": " + Html(Verdict(check_.verdict, language_));
+  out_ += fmt::format("<p class=\"facts\"><span class=\"status\">{}",
+                      check_.status == CheckStatus::kFailed ? words_.failed : words_.not_graded);
+  if (check_.verdict != "failed") out_ += ": " + Html(Verdict(check_.verdict, language_));
   out_ += fmt::format("</span> · {}",
                       Html(fmt::format(fmt::runtime(words_.points), PointsText(check_.points),
                                        PointsText(check_.max_points))));
@@ -122,9 +105,8 @@ void CheckWriter::WaitsFigure() {
     std::string line = fmt::format(fmt::runtime(words_.process), node.pid) + " (" + node.name +
                        "): " + Join(node.text, ", ");
     for (const WaitPicture::Arrow& arrow : picture.arrows) {
-      if (arrow.from != i) continue;
-      line += "; → " + fmt::format(fmt::runtime(words_.process), picture.nodes[arrow.to].pid);
-      if (!arrow.why.empty()) line += ": " + arrow.why;
+      const std::string reason = ReasonText(picture, arrow, language_);
+      if (arrow.from == i && !reason.empty()) line += "; " + reason;
     }
     if (!node.text.empty()) items += "<li>" + Html(line) + "</li>\n";
   }

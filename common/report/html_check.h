@@ -1,5 +1,5 @@
-// One check that did not pass, as a part of the page: what was expected and observed, the pictures,
-// what to look at.
+// One check that failed or could not be graded, as a part of the page: what was expected and
+// observed, the pictures, what to look at.
 //
 //   CheckHtml(lab, check, "SendToChild.DeliversBytesInOrder", Language::kEnglish)
 

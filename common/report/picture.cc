@@ -96,6 +96,7 @@ class Artist {
   void CloseSpans();
   // A process whose beginning was folded away stands at the top, like one that was there before.
   void MendLanes();
+  void ChooseColumns();
 
   const CheckResult& check_;
   const Language language_;
@@ -337,16 +338,36 @@ void Artist::MendLanes() {
   }
 }
 
+// A child stands to the right of its parent.
+void Artist::ChooseColumns() {
+  for (std::size_t i = 0; i < picture_.lanes.size(); ++i) {
+    Picture::Lane& lane = picture_.lanes[i];
+    const std::size_t parent = lane.born ? picture_.rows[lane.first].other : Picture::kNowhere;
+    if (parent < i) lane.column = picture_.lanes[parent].column + 1;
+    const auto taken = [&](const Picture::Lane& other) {
+      const bool over = lane.born && other.ended && other.last < lane.first;
+      return other.column == lane.column && !over;
+    };
+    const auto before = picture_.lanes.begin() + static_cast<std::ptrdiff_t>(i);
+    while (std::any_of(picture_.lanes.begin(), before, taken)) ++lane.column;
+  }
+}
+
 Picture Artist::Draw() {
   if (check_.timeline.empty()) return {};
   ChooseLanes();
   for (std::size_t i = 0; i < check_.timeline.size(); ++i) AddEntry(i);
-  for (const Wait& wait : check_.waits) AddWait(wait);
+  // From left to right, so that no words run over the bar of another who waits.
+  std::vector<Wait> waits = check_.waits;
+  std::stable_sort(waits.begin(), waits.end(),
+                   [this](const Wait& a, const Wait& b) { return LaneOf(a.pid) < LaneOf(b.pid); });
+  for (const Wait& wait : waits) AddWait(wait);
   if (picture_.rows.empty()) return {};
   CloseSpans();
   FoldRepeats(picture_, language_);
   FoldMiddle(picture_, kPictureRows, language_);
   MendLanes();
+  ChooseColumns();
   return std::move(picture_);
 }
 

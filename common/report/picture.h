@@ -33,6 +33,7 @@ struct Picture {
     bool born = false;      // ... or else it stands at the top.
     std::size_t last = 0;   // The row in which it ended, if it did.
     bool ended = false;
+    std::size_t column = 0;  // One that begins later stands where another has ended.
   };
 
   struct Row {
@@ -68,7 +69,7 @@ struct Picture {
   };
 
   std::vector<Lane> lanes;
-  std::vector<Row> rows;
+  std::vector<Row> rows;  // Those of kWait are the last ones, from left to right.
   std::vector<Span> spans;
   int hidden_lanes = 0;  // Processes that are left out.
 

@@ -18,6 +18,7 @@ constexpr double kLaneWidth = 128;
 constexpr double kBoxLeft = 14;  // A lane's line leaves its box below the first characters.
 constexpr double kRowHeight = 26;
 constexpr double kDetailHeight = 16;
+constexpr double kStartGap = 6;  // Above the box of a process that begins.
 constexpr double kLabelGap = 13;
 constexpr int kLabelColumns = 46;
 
@@ -30,7 +31,9 @@ class EventsSvg {
 
  private:
   void Place();
-  double X(std::size_t lane) const { return kGutter + 24 + kLaneWidth * static_cast<double>(lane); }
+  double X(std::size_t lane) const {
+    return kGutter + 24 + kLaneWidth * static_cast<double>(picture_.lanes[lane].column);
+  }
   // Where the mark of a row is.
   double Y(std::size_t row) const { return tops_[row] + (Starts(row) ? 18 : 14); }
   bool Starts(std::size_t row) const {
@@ -69,6 +72,7 @@ void EventsSvg::Place() {
   double y = header_ + 10;
   for (std::size_t i = 0; i < picture_.rows.size(); ++i) {
     const Row& row = picture_.rows[i];
+    if (Starts(i)) y += kStartGap;
     tops_.push_back(y);
     y += kRowHeight + (row.detail.empty() ? 0 : kDetailHeight);
     if (Starts(i)) y = tops_[i] + svg::BoxHeight(picture_.lanes[row.lane].name) + 8;

@@ -16,7 +16,7 @@ constexpr double kChannel = 15;  // Between two arrows that run side by side.
 constexpr double kFirst = 22;    // From a node to the first of them.
 constexpr double kLine = 17;
 constexpr double kPort = 13;  // Between the ends of arrows at one node.
-constexpr int kTextColumns = 44;
+constexpr int kTextColumns = 31;
 
 // Processes one below the other; arrows leave and enter at the right, each in a channel of its own;
 // beside them stands why.
@@ -54,15 +54,21 @@ class WaitsSvg {
 
 std::vector<WaitsSvg::Line> WaitsSvg::LinesOf(std::size_t node) const {
   std::vector<Line> lines;
+  const auto add = [&lines](const std::string& style, const std::string& first,
+                            const std::string& text) {
+    std::string indent = first;
+    for (const std::string& line : Wrap(text, kTextColumns - 2)) {
+      lines.push_back({style, indent + line});
+      indent = first.empty() ? "" : "\u00a0\u00a0";
+    }
+  };
   for (const std::string& text : picture_.nodes[node].text) {
-    lines.push_back({lines.empty() ? "label strong" : "label", text});
+    add(lines.empty() ? "label strong" : "label", "", text);
   }
   for (const WaitPicture::Arrow& arrow : picture_.arrows) {
-    if (arrow.from != node) continue;
-    std::string text = "→ " + BoxTitle(arrow.to);
-    if (arrow.to == node) text = "→ " + std::string(words_.itself);
-    if (!arrow.why.empty()) text += ": " + arrow.why;
-    lines.push_back({arrow.circle ? "label bad" : "label", text});
+    const std::string reason = ReasonText(picture_, arrow, language_);
+    if (arrow.from != node || reason.empty()) continue;
+    add(arrow.circle ? "label bad" : "label", "→ ", reason);
   }
   return lines;
 }

@@ -79,6 +79,15 @@ WaitPicture DrawWaits(const CheckResult& check, Language language) {
   return picture;
 }
 
+std::string ReasonText(const WaitPicture& picture, const WaitPicture::Arrow& arrow,
+                       Language language) {
+  if (arrow.why.empty()) return "";
+  const Words& words = WordsOf(language);
+  const std::string process = fmt::format(fmt::runtime(words.process), picture.nodes[arrow.to].pid);
+  return fmt::format(fmt::runtime(arrow.from == arrow.to ? words.itself_holds : words.holds),
+                     process, arrow.why);
+}
+
 std::string CircleText(const WaitPicture& picture, Language language) {
   const auto start = std::find_if(picture.nodes.begin(), picture.nodes.end(),
                                   [](const WaitPicture::Node& node) { return node.circle; });
@@ -100,6 +109,9 @@ std::string CircleText(const WaitPicture& picture, Language language) {
       break;
     }
     path.push_back(arrow->to);
+  }
+  if (path.size() == 1) {
+    return fmt::format(fmt::runtime(WordsOf(language).self_circle), name(path.front()));
   }
   std::string text;
   for (const std::size_t node : path) text += name(node) + " → ";

@@ -41,6 +41,11 @@ struct WaitPicture {
 // Empty if the check did not end in a deadlock.
 WaitPicture DrawWaits(const CheckResult& check, Language language);
 
+// Why the end of an arrow could end the wait: "process 3 itself holds the write end of pipe A,
+// descriptor 4"; empty if the words of the wait say it all.
+std::string ReasonText(const WaitPicture& picture, const WaitPicture::Arrow& arrow,
+                       Language language);
+
 // "A circle: process 3 → process 2 → process 3"; empty if there is none.
 std::string CircleText(const WaitPicture& picture, Language language);
 

@@ -58,11 +58,14 @@ struct Words {
   std::string_view processes_hidden;    // {count}
   std::string_view process;             // {pid}
   std::string_view thread;              // {thread}
-  std::string_view itself, nobody;
+  std::string_view nobody;
+  std::string_view holds;         // {process} {what}
+  std::string_view itself_holds;  // {process} {what}
   std::string_view events_picture, waits_picture;
   std::string_view events_picture_of;  // {check}: what it is, for those who cannot see it
   std::string_view waits_picture_of;   // {check}
   std::string_view circle;             // {processes}
+  std::string_view self_circle;        // {process}
   std::string_view as_text;
   // The page and the job summary.
   std::string_view report, contents, details_of_run, next_label;
