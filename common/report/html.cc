@@ -151,12 +151,15 @@ void Page::Scores(const LabResult& lab) {
       words_.exercise, words_.points_heading));
   for (const ExerciseResult& exercise : lab.exercises) {
     const double share = exercise.max_points > 0 ? exercise.points / exercise.max_points : 0;
-    Add(
-        fmt::format("<tr><th scope=\"row\"><a href=\"#exercise-{}\">{} {}</a></th><td "
-                    "class=\"bar-cell\">{}</td>"
-                    "<td class=\"number\">{}</td></tr>\n",
-                    Html(exercise.id), Html(exercise.id), Html(exercise.name), BarSvg(share),
-                    PointsOf(exercise.points, exercise.max_points)));
+    std::string name = Html(exercise.id + " " + exercise.name);
+    // Of code that was not built there is no more to say of an exercise.
+    if (IsBuilt(lab)) {
+      name = fmt::format("<a href=\"#exercise-{}\">{}</a>", Html(exercise.id), name);
+    }
+    Add(fmt::format(
+        "<tr><th scope=\"row\">{}</th><td class=\"bar-cell\">{}</td><td class=\"number\">{}</td>"
+        "</tr>\n",
+        name, BarSvg(share), PointsOf(exercise.points, exercise.max_points)));
   }
   Add("</tbody>\n</table>\n");
 }

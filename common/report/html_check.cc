@@ -46,7 +46,8 @@ void CheckWriter::Heading() {
 void CheckWriter::Facts() {
   out_ += fmt::format("<p class=\"facts\"><span class=\"status\">{}",
                       check_.status == CheckStatus::kFailed ? words_.failed : words_.not_graded);
-  if (check_.verdict != "failed") out_ += ": " + Html(Verdict(check_.verdict, language_));
+  if (check_.verdict != "failed")
+    out_ += std::string(words_.colon) + Html(Verdict(check_.verdict, language_));
   out_ += fmt::format("</span> · {}",
                       Html(fmt::format(fmt::runtime(words_.points), PointsText(check_.points),
                                        PointsText(check_.max_points))));

@@ -84,9 +84,12 @@ constexpr Words kEnglish = {
     .left_out_some_pictures = "pictures after the first of each exercise",
     .left_out_pictures = "pictures",
     .left_out_details = "details after the first failure of each exercise",
+    .left_out_all_details = "details",
     .left_out_checks = "single checks",
     .left_out_exercises = "exercises",
-    .left_out = "Left out here, to stay below {1} bytes: {0}.",
+    .left_out = "Left out here for length: {}.",
+    .colon = ": ",
+    .separator = ", ",
 };
 
 constexpr Words kChinese = {
@@ -168,9 +171,12 @@ constexpr Words kChinese = {
     .left_out_some_pictures = "每个练习第一张之后的图",
     .left_out_pictures = "图",
     .left_out_details = "每个练习第一项失败之后的详情",
+    .left_out_all_details = "详情",
     .left_out_checks = "各项检查",
     .left_out_exercises = "各个练习",
-    .left_out = "为了不超过 {1} 字节，这里省略了：{0}。",
+    .left_out = "限于篇幅，这里省略了：{}。",
+    .colon = "：",
+    .separator = "、",
 };
 
 }  // namespace

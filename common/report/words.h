@@ -73,8 +73,9 @@ struct Words {
   std::string_view defined_at;  // {function} {file} {line}
   std::string_view passed_checks, seed, version, started, took, milliseconds;
   std::string_view left_out_passed, left_out_some_pictures, left_out_pictures, left_out_details,
-      left_out_checks, left_out_exercises;
-  std::string_view left_out;  // {what} {bytes}
+      left_out_all_details, left_out_checks, left_out_exercises;
+  std::string_view left_out;  // {what}
+  std::string_view colon, separator;
 };
 
 const Words& WordsOf(Language language);
