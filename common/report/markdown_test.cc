@@ -154,7 +154,8 @@ TEST(Mermaid, KeepsToASafeAlphabet) {
 
 // Every line of a diagram is one of ours, whatever the labels are.
 TEST(Mermaid, HasOnlyLinesOfItsOwn) {
-  for (const CheckResult& check : HostileRun().labs[0].checks) {
+  const RunResult run = HostileRun();
+  for (const CheckResult& check : run.labs[0].checks) {
     const Picture events = DrawPicture(check, Language::kEnglish);
     const std::string sequence = ToMermaid(events, Language::kEnglish);
     EXPECT_LT(sequence.size(), 50000u);
