@@ -198,12 +198,11 @@ bool DeliverAll(const RunResult& result, const GradeOptions& options) {
   const FormatOptions format_options = FormatOptionsOf(options);
   const bool all = Deliver(result, options.reports, format_options);
   if (!options.trace.empty()) DeliverTrace(result, options.trace);
-  const Format* const summary = FindFormat("markdown");
   const bool annotates =
       std::any_of(options.reports.begin(), options.reports.end(),
                   [](const Report& report) { return report.format->name == "github"; });
-  if (annotates && summary != nullptr && !options.job_summary.empty()) {
-    AppendSummary(result, options.job_summary, *summary, format_options);
+  if (annotates && !options.job_summary.empty()) {
+    AppendSummary(result, options.job_summary, *FindFormat("markdown"), format_options);
   }
   return all;
 }

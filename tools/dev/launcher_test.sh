@@ -14,7 +14,7 @@ cp -L "$2" "$3" "$4" "$5" "$root/tools/dev/"
 touch "$root/graders/pipe/rubric.json" "$root/graders/fifo/rubric.json"
 
 # Only these programs can be found: nothing of the machine's own packages plays a part.
-for tool in sh cat tr true env mkdir mktemp readlink rm; do
+for tool in sh cat cmp cp tr true env mkdir mktemp readlink rm; do
   ln -s "/usr/bin/$tool" "$bin/$tool"
 done
 
@@ -49,6 +49,23 @@ for word; do
   esac
 done
 EOF
+# A checkout whose browser test finds what it needs.
+browser_test=$root/common/report/browser
+mkdir -p "$browser_test/node_modules"
+echo lock >"$browser_test/package-lock.json"
+cp "$browser_test/package-lock.json" "$browser_test/node_modules/installed-lock.json"
+have_browser_tools() {
+  fake google-chrome </dev/null
+  fake node <<END
+[ ! -e "$scratch/node-is-old" ]
+END
+  fake npm <<END
+echo "npm \$* in \$PWD" >>"$scratch/calls"
+[ ! -e "$scratch/npm-fails" ] || { echo "npm error network"; exit 1; }
+mkdir -p node_modules
+END
+}
+have_browser_tools
 as_root() { echo 'echo 0' | fake id; }
 as_user() { echo 'echo 1000' | fake id; }
 
@@ -161,6 +178,27 @@ case $(echo "$root"/.lab/test-events.*) in
 *'*') ;;
 *) echo "FAILED: the events were left behind"; failures=$((failures + 1)) ;;
 esac
+
+# What the test in a browser needs.
+rm "$bin/google-chrome" "$browser_test/node_modules/installed-lock.json"
+touch "$scratch/node-is-old"
+claim "a student needs no browser" 0 "" "$lab" setup
+[ -z "$said" ] || { echo "FAILED: setup said: $said"; failures=$((failures + 1)); }
+as_root
+claim "setup --tests installs a browser and Node.js" 0 "lab: installing chromium nodejs npm
+lab: installing the modules of the browser test" "$lab" setup --tests
+called "by npm, in its folder" "npm ci --ignore-scripts --no-audit --no-fund in $browser_test"
+claim "and only once" 0 "" "$lab" setup --tests
+[ -z "$said" ] || { echo "FAILED: setup --tests said: $said"; failures=$((failures + 1)); }
+rm "$scratch/node-is-old"
+fake google-chrome </dev/null
+claim "lab test needs no more where Chrome and Node.js are" 1 "0 passed, 1 failed" "$lab" test
+echo newer >"$browser_test/package-lock.json"
+touch "$scratch/npm-fails"
+claim "modules that cannot be had are shown" 3 "npm error network
+lab: the modules could not be installed" "$lab" test
+rm "$scratch/npm-fails"
+as_user
 
 claim "lab bench says so when there is nothing to measure" 3 "there are no benchmarks yet" \
   "$lab" bench
