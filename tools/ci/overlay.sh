@@ -41,8 +41,6 @@ student=$(cd -- "$1" && pwd -P) || give_up 2 'STUDENT is no folder'
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-mkdir "$dest" || give_up 2 'DEST exists already, or cannot be made'
-dest=$(cd -- "$dest" && pwd -P)
 
 # git in a repository of our own that borrows the objects of both, with nobody's configuration. A
 # missing object is an error and not a reason to fetch.
@@ -190,6 +188,8 @@ borrow_objects
 known_labs >"$scratch/known"
 labs=$(wanted_labs "${4-}") || give_up 2 "there is no such lab; the labs are: $(tr '\n' ' ' \
   <"$scratch/known")"
+mkdir "$dest" || give_up 2 'DEST exists already, or cannot be made'
+dest=$(cd -- "$dest" && pwd -P)
 : >"$dest/taken"
 : >"$dest/refused"
 for lab in $labs; do

@@ -19,7 +19,9 @@ def number(value):
 def totals(run):
     if run["schema"] != "ipclab/result/v1":
         raise ValueError(f"unknown schema {run['schema']!r}")
-    if run["isolation"]["mode"] != "full":
+    # Code that does not compile is graded without being run.
+    ran = any(check["status"] != "skipped" for lab in run["labs"] for check in lab["checks"])
+    if run["isolation"]["mode"] != "full" and (ran or run["isolation"]["mode"] != "none"):
         raise ValueError("not graded in full isolation")
     errors = [lab["lab"] for lab in run["labs"] if lab["error"]]
     if errors or not run["labs"]:
