@@ -10,13 +10,16 @@
 #
 # Exit status: that of `lab grade`, which is 1 below FAIL_UNDER; and 3 if a file was refused, because
 # points of the others would look like the whole. To $GITHUB_OUTPUT go graded=true or false, and if
-# true points, max-points and percent.
+# true points, max-points and percent; classroom gets the file of the format github-classroom in
+# base64, as GitHub Classroom's reporter reads it.
 set -eu
 
 root=$(cd "$(dirname -- "$0")/../.." && pwd -P)
 # shellcheck source=tools/ci/say.sh
 . "$root/tools/ci/say.sh"
 
+# Names of the files that are looked at below: result.json, report.txt, annotations.txt and
+# classroom.json.
 formats='json=result.json'
 
 [ $# -ge 2 ] || give_up 2 'usage: tools/ci/grade.sh OVERLAY REPORT [FORMAT=FILE...]'
@@ -53,12 +56,10 @@ run_lab() { # FORMAT=FILE...
   resume_commands
 }
 
-# Commands and the summary are made by the reporters, which escape what they quote.
+# The commands among the reports are made by the format github, which escapes what it quotes.
 publish() {
   [ ! -f "$report/annotations.txt" ] || cat "$report/annotations.txt"
-  if [ -n "${GITHUB_STEP_SUMMARY-}" ] && [ -f "$report/summary.md" ]; then
-    cat "$report/summary.md" >>"$GITHUB_STEP_SUMMARY"
-  fi
+  [ ! -f "$report/classroom.json" ] || output "classroom=$(base64 -w 0 "$report/classroom.json")"
 }
 
 cp "$overlay/refused" "$report/refused.txt"

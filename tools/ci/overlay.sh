@@ -172,6 +172,19 @@ change nothing"
   resume_commands
 }
 
+# The same on the page of the run, as text that is no markup.
+summarise_ignored() {
+  [ -n "${GITHUB_STEP_SUMMARY-}" ] && [ "$count" != 0 ] || return 0
+  {
+    echo "<details><summary>$count paths differ from the graders' repository and are ignored\
+</summary><pre>"
+    head -n "$shown_paths" "$dest/ignored" | cut -c 1-200 |
+      sed 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g'
+    [ "$count" -le "$shown_paths" ] || echo "and $((count - shown_paths)) more"
+    echo '</pre></details>'
+  } >>"$GITHUB_STEP_SUMMARY"
+}
+
 # The caller by its digest: what an instructor compares over a class.
 tell_caller() {
   entry=$(look ls-tree "$commit" -- "$caller") || give_up 3 "git could not look for $caller"
@@ -200,3 +213,4 @@ say "taken: $(tr '\n' ' ' <"$dest/taken")"
 tell_caller
 list_ignored
 tell_ignored
+summarise_ignored

@@ -16,7 +16,12 @@ workflow=.github/workflows/autograde.yml
 
 [ $# = 1 ] || [ $# = 2 ] || give_up 2 'usage: tools/ci/pin.sh OWNER/NAME [COMMIT]'
 repository=$1
-printf '%s\n' "$repository" | grep -qxE '[A-Za-z0-9-]+/[A-Za-z0-9._-]+' ||
+case $repository in
+*[!A-Za-z0-9._/-]* | */*/* | /* | */) known= ;;
+*/*) known=yes ;;
+*) known= ;;
+esac
+[ -n "$known" ] ||
   give_up 2 'OWNER/NAME must be a repository on GitHub, such as os-course/ipc-labs'
 cd "$root"
 commit=$(git rev-parse --verify "${2-HEAD}^{commit}") || give_up 2 "there is no commit ${2-HEAD}"
