@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # Debian packages that everything here needs. Sourced by ./lab.
 
-packages="bubblewrap file g++ gcovr googletest libcli11-dev libfmt-dev libseccomp-dev
-  nlohmann-json3-dev patch python3 python3-jsonschema zip"
+packages="bubblewrap file g++ gcovr git googletest libcli11-dev libfmt-dev libseccomp-dev
+  nlohmann-json3-dev patch python3 python3-jsonschema python3-yaml zip"
 
 say() {
   printf 'lab: %s\n' "$*" >&2
