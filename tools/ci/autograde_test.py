@@ -90,8 +90,8 @@ class Autograde(unittest.TestCase):
         wanted = sorted(set(changed + added + list(texts)) - {".github/workflows/autograde.yml"})
         self.assertEqual(sorted(line[2:].strip('"').replace("\\n", "\n") for line in listed), wanted)
         self.assertEqual(testing.commands(run.log),
-                         [f"::notice title=Ignored::{len(wanted)} paths differ from the graders' "
-                          "repository and are ignored; they change nothing"])
+                         ["::notice title=Ignored::paths that differ from the graders' repository "
+                          f"and change nothing: {len(wanted)}"])
         for path in set(wanted) - {"odd\n::error::name"}:
             self.assertRegex(run.log, rf"(?m)^  (added  |changed)  {path}$".replace("+", r"\+"))
 

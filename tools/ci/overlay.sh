@@ -157,13 +157,14 @@ list_ignored() {
   [ "$count" -le "$kept_paths" ] || echo "and $((count - kept_paths)) more" >>"$dest/ignored"
 }
 
+ignored="paths that differ from the graders' repository and change nothing"
+
 tell_ignored() {
   [ "$count" != 0 ] || {
     say 'besides the files of the labs nothing differs from the graders'"'"' repository'
     return 0
   }
-  annotate notice Ignored "$count paths differ from the graders' repository and are ignored; they \
-change nothing"
+  annotate notice Ignored "$ignored: $count"
   stop_commands
   head -n "$shown_paths" "$dest/ignored" | cut -c 1-200 |
     sed 's/^A /  added    /; s/^M /  changed  /; s/^D /  deleted  /'
@@ -176,8 +177,7 @@ change nothing"
 summarise_ignored() {
   [ -n "${GITHUB_STEP_SUMMARY-}" ] && [ "$count" != 0 ] || return 0
   {
-    echo "<details><summary>$count paths differ from the graders' repository and are ignored\
-</summary><pre>"
+    echo "<details><summary>$ignored: $count</summary><pre>"
     head -n "$shown_paths" "$dest/ignored" | cut -c 1-200 |
       sed 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g'
     [ "$count" -le "$shown_paths" ] || echo "and $((count - shown_paths)) more"
@@ -185,15 +185,15 @@ summarise_ignored() {
   } >>"$GITHUB_STEP_SUMMARY"
 }
 
-# The caller by its digest: what an instructor compares over a class.
+# The calling workflow by its digest: what an instructor compares over a class.
 tell_caller() {
   entry=$(look ls-tree "$commit" -- "$caller") || give_up 3 "git could not look for $caller"
   case $entry in
   '100644 blob '*)
     blob=${entry#* blob }
-    say "this run was called by $caller, blob ${blob%%	*}"
+    say "$caller of this commit is blob ${blob%%	*}"
     ;;
-  *) say "the commit holds no $caller; this run was called by another file" ;;
+  *) say "this commit holds no $caller" ;;
   esac
 }
 

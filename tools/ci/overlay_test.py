@@ -37,6 +37,7 @@ class Overlay(unittest.TestCase):
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.folder)}
         if actions:
             environment["GITHUB_ACTIONS"] = "true"
+            environment["GITHUB_STEP_SUMMARY"] = str(self.folder / "summary")
         done = subprocess.run([self.upstream.path / "tools/ci/overlay.sh", *arguments], check=False,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, env=environment)
@@ -178,8 +179,8 @@ class Overlay(unittest.TestCase):
                       "  changed  labs/full/full.h\n"
                       "  deleted  labs/half/half.h\n", self.log)
         self.assertEqual(testing.commands(self.log),
-                         ["::notice title=Ignored::4 paths differ from the graders' repository "
-                          "and are ignored; they change nothing"])
+                         ["::notice title=Ignored::paths that differ from the graders' repository "
+                          "and change nothing: 4"])
 
     def test_says_so_if_nothing_else_differs(self):
         self.student.write("labs/full/full.cc", SOLVED)
@@ -191,15 +192,14 @@ class Overlay(unittest.TestCase):
         self.student.write(".github/workflows/autograde.yml", "pinned\n")
         self.overlay()
         blob = self.student.blob(".github/workflows/autograde.yml")
-        self.assertIn(f"ci: this run was called by .github/workflows/autograde.yml, blob {blob}\n",
+        self.assertIn(f"ci: .github/workflows/autograde.yml of this commit is blob {blob}\n",
                       self.log)
         self.assertEqual(self.lines("ignored"), [])
 
-    def test_says_so_if_another_workflow_called(self):
+    def test_says_so_if_the_calling_workflow_is_not_there(self):
         self.student.remove(".github/workflows/autograde.yml")
         self.overlay()
-        self.assertIn("ci: the commit holds no .github/workflows/autograde.yml; this run was called "
-                      "by another file\n", self.log)
+        self.assertIn("ci: this commit holds no .github/workflows/autograde.yml\n", self.log)
 
     def test_shows_odd_names_as_data(self):
         names = ["::error::forged", "a\n::set-output name=points::100", "b\n::add-mask::0",
@@ -209,8 +209,8 @@ class Overlay(unittest.TestCase):
         self.student.write("::notice::at the root", "x")
         self.overlay()
         self.assertEqual(testing.commands(self.log),
-                         ["::notice title=Ignored::9 paths differ from the graders' repository "
-                          "and are ignored; they change nothing"])
+                         ["::notice title=Ignored::paths that differ from the graders' repository "
+                          "and change nothing: 9"])
         self.assertEqual(len(self.lines("ignored")), 9)
         self.assertIn('  added    "odd/a\\n::set-output name=points::100"\n', self.log)
         self.assertIn('  added    "odd/red\\033[31m"\n', self.log)
@@ -227,11 +227,22 @@ class Overlay(unittest.TestCase):
         self.assertIn("  and 10 more; the report has them in ignored.txt\n", self.log)
         self.assertEqual(len(self.lines("ignored")), 60)
 
+    def test_lists_on_the_page_of_the_run_what_is_no_markup_there(self):
+        for name in ("</pre><script>", "&amp;", "a\n\n# heading", "![x](y)"):
+            self.student.write(f"odd {name}", "x")
+        self.overlay()
+        self.assertEqual((self.folder / "summary").read_text(), (
+            "<details><summary>paths that differ from the graders' repository and change nothing: 4"
+            "</summary><pre>\n"
+            "A odd ![x](y)\nA odd &amp;amp;\nA odd &lt;/pre&gt;&lt;script&gt;\n"
+            'A "odd a\\n\\n# heading"\n</pre></details>\n'))
+
     def test_needs_no_commands_outside_of_a_runner(self):
         self.student.write("extra", "x")
         self.overlay(actions=False)
         self.assertNotIn("::", self.log)
-        self.assertIn("ci: Ignored: 1 paths differ", self.log)
+        self.assertIn("ci: Ignored: paths that differ from the graders' repository and change "
+                      "nothing: 1\n", self.log)
 
     # What must not run or decide.
 
