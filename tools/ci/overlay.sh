@@ -42,12 +42,11 @@ student=$(cd -- "$1" && pwd -P) || give_up 2 'STUDENT is no folder'
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# git in a repository of our own that borrows the objects of both, with nobody's configuration. A
-# missing object is an error and not a reason to fetch.
+# git in a repository of our own that borrows the objects of both, with nobody's configuration and no
+# references that replace objects. A missing object is an error and not a reason to fetch.
 look() {
   env -i PATH=/usr/bin:/bin HOME="$scratch" LC_ALL=C GIT_DIR="$scratch/git" \
-    GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_NO_REPLACE_OBJECTS=1 \
-    GIT_ALLOW_PROTOCOL=none git --no-pager "$@"
+    GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_ALLOW_PROTOCOL=none git --no-pager "$@"
 }
 
 borrow_objects() {
