@@ -45,7 +45,7 @@ class Autograde(unittest.TestCase):
 
     def assert_half(self, run):
         self.assertEqual(run.status, 0, run.log)
-        self.assertEqual(run.outputs, HALF)
+        self.assertEqual(run.grade(), HALF)
         self.assertEqual(run.verdicts(), {"A.One": ("passed", 5), "A.Two": ("failed", 0)})
         self.assertEqual(run.result["isolation"]["mode"], "full")
 
@@ -54,7 +54,7 @@ class Autograde(unittest.TestCase):
         self.assert_half(run)
         self.assertIn("ci: taken: half", run.log)
         self.assertIn("ci: points=5\n", run.log)
-        self.assertEqual(testing.commands(run.log), [])
+        self.assertEqual(run.commands(), [])
 
     def test_grades_a_tampered_repository_the_same(self):
         canary = self.folder / "canary"
@@ -88,8 +88,9 @@ class Autograde(unittest.TestCase):
         self.assertFalse(canary.exists())
         listed = (run.workspace / "report/ignored.txt").read_text().splitlines()
         wanted = sorted(set(changed + added + list(texts)) - {".github/workflows/autograde.yml"})
-        self.assertEqual(sorted(line[2:].strip('"').replace("\\n", "\n") for line in listed), wanted)
-        self.assertEqual(testing.commands(run.log),
+        names = sorted(line[2:].strip('"').replace("\\n", "\n") for line in listed)
+        self.assertEqual(names, wanted)
+        self.assertEqual(run.commands(),
                          ["::notice title=Ignored::paths that differ from the graders' repository "
                           f"and change nothing: {len(wanted)}"])
         for path in set(wanted) - {"odd\n::error::name"}:
@@ -113,7 +114,7 @@ class Autograde(unittest.TestCase):
         run = self.grade()
         self.assertEqual(run.status, 3, run.log)
         self.assertEqual(run.outputs, NOT_GRADED)
-        self.assertEqual(testing.commands(run.log), [
+        self.assertEqual(run.commands(), [
             "::error title=Not graded::half: labs/half/half.cc is a symbolic link; commit the file "
             "itself",
             "::error title=Not graded::no points were counted (status 3); the log says why"])
@@ -131,20 +132,20 @@ class Autograde(unittest.TestCase):
     def test_fails_below_the_limit_and_tells_the_points(self):
         run = self.grade(fail_under=50.5)
         self.assertEqual(run.status, 1, run.log)
-        self.assertEqual(run.outputs, HALF)
+        self.assertEqual(run.grade(), HALF)
 
     def test_counts_code_that_does_not_compile_as_no_points(self):
         self.student.write("labs/half/half.cc", "##[error]\n::error::no\n")
         run = self.grade()
-        self.assertEqual(run.outputs, {**HALF, "points": "0", "percent": "0"})
-        self.assertEqual(testing.commands(run.log), [])
+        self.assertEqual(run.grade(), {**HALF, "points": "0", "percent": "0"})
+        self.assertEqual(run.commands(), [])
 
     def test_reports_in_the_language_that_was_asked_for(self):
         self.assertIn("lang=zh", str(self.grade(language="zh").result))
 
     def test_adds_up_several_labs(self):
         run = self.grade(labs="half,full")
-        self.assertEqual(run.outputs, {"graded": "true", "points": "15", "max-points": "20",
+        self.assertEqual(run.grade(), {"graded": "true", "points": "15", "max-points": "20",
                                        "percent": "75"})
 
     def test_refuses_graders_that_are_named_by_a_branch(self):

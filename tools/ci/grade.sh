@@ -54,12 +54,8 @@ run_lab() { # FORMAT=FILE...
   (cd "$overlay" && exec "$root/lab" grade $(cat taken) --submission . --credit "$@") || status=$?
   [ ! -f "$report/report.txt" ] || cat "$report/report.txt"
   resume_commands
-}
-
-# The commands among the reports are made by the format github, which escapes what it quotes.
-publish() {
+  # These are commands, and the format github escapes what it quotes in them.
   [ ! -f "$report/annotations.txt" ] || cat "$report/annotations.txt"
-  [ ! -f "$report/classroom.json" ] || output "classroom=$(base64 -w 0 "$report/classroom.json")"
 }
 
 cp "$overlay/refused" "$report/refused.txt"
@@ -68,7 +64,6 @@ tell_refused
 status=0
 if [ -s "$overlay/taken" ]; then
   run_lab "$@"
-  publish
 else
   say 'no file was taken, so nothing was graded'
 fi
@@ -85,6 +80,7 @@ case $status in
     output "$line"
     say "$line"
   done <"$report/totals.txt"
+  [ ! -f "$report/classroom.json" ] || output "classroom=$(base64 -w 0 "$report/classroom.json")"
   ;;
 *)
   output graded=false

@@ -144,7 +144,7 @@ take() { # LAB
 
 # All that differs from our commit, except what a student may write and the file that called.
 list_ignored() {
-  look diff-tree -r --no-renames --name-status "$base^{tree}" "$commit^{tree}" >"$scratch/differs" ||
+  look diff-tree -r --name-status "$base^{tree}" "$commit^{tree}" >"$scratch/differs" ||
     give_up 3 'git could not compare the commits'
   for status in A M D T; do
     sed "s|.*|$status	labs/&/&.cc|" "$scratch/known"

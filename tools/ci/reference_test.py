@@ -1,6 +1,6 @@
 """The workflow with a lab's real grader, on its reference solution and on one with a mistake.
 
-    reference_test.py LAB PROGRAM GRADER SOLUTION PATCH FILE...: files from the root of the workspace
+    reference_test.py LAB PROGRAM GRADER SOLUTION PATCH FILE...
 """
 
 import re
@@ -42,7 +42,7 @@ class Reference(unittest.TestCase):
         tampered = self.grade(source)
         self.assertEqual(clean.status, 0, clean.log)
         self.assertEqual(tampered.status, 0, tampered.log)
-        self.assertEqual(tampered.outputs, clean.outputs)
+        self.assertEqual(tampered.grade(), clean.grade())
         self.assertEqual(tampered.verdicts(), clean.verdicts())
         self.assertEqual(len((tampered.workspace / "report/ignored.txt").read_text().splitlines()),
                          6)
@@ -50,7 +50,7 @@ class Reference(unittest.TestCase):
 
     def test_the_reference_solution_has_all_points_however_the_rest_looks(self):
         run = self.assert_same_grade_when_tampered(Path(SOLUTION).read_text(encoding="utf-8"))
-        self.assertEqual(run.outputs, {"graded": "true", "points": "100", "max-points": "100",
+        self.assertEqual(run.grade(), {"graded": "true", "points": "100", "max-points": "100",
                                        "percent": "100"})
 
     def test_a_mistake_costs_the_same_points_however_the_rest_looks(self):

@@ -151,7 +151,8 @@ done
 exit {status}""")
 
     def grade(self, *formats, **environment):
-        return self.run_script("grade.sh", "overlay", "report", *formats,
+        return self.run_script("grade.sh", "overlay", "report",
+                               *(formats or ("json=result.json",)),
                                GITHUB_OUTPUT=str(self.output), **environment)
 
     def outputs(self):
@@ -172,8 +173,8 @@ exit {status}""")
         self.assertEqual((report / "junit.xml").read_text(), "##[error]the report as junit\n")
 
     def test_writes_the_result_whatever_else_is_written(self):
-        text = (self.checkout.path / "tools/ci/grade.sh").read_text(encoding="utf-8")
-        self.assertRegex(text, r"(?m)^formats='([a-z0-9-]+=[a-z0-9.]+ )*json=result\.json[' ]")
+        self.assertEqual(self.run_script("grade.sh", "overlay", "report"), 0, self.log)
+        self.assertIn(f"--format json --out {self.folder}/report/result.json", self.called()[0])
 
     def test_takes_no_line_of_a_report_for_a_command_but_those_made_for_it(self):
         self.assertEqual(self.grade("json=result.json", "text=report.txt", "html=report.html",
@@ -186,7 +187,7 @@ exit {status}""")
 
     def test_gives_the_classroom_report_as_an_output(self):
         self.assertEqual(self.grade("json=result.json", "github-classroom=classroom.json"), 0)
-        name, value = self.outputs()[0].split("=", 1)
+        name, value = self.outputs()[-1].split("=", 1)
         self.assertEqual(name, "classroom")
         self.assertEqual(base64.b64decode(value),
                          b"##[error]the report as github-classroom\n")
@@ -240,6 +241,13 @@ exit {status}""")
         (self.folder / "report").rename(self.folder / "first")
         self.grade()
         self.assertEqual(self.outputs()[-1], "percent=99.99")
+
+    def test_gives_no_points_to_anyone_if_one_lab_was_refused(self):
+        (self.overlay / "refused").write_text("more: labs/more/more.cc is missing; commit it\n")
+        self.assertEqual(self.grade("json=result.json", "github-classroom=classroom.json"), 3)
+        self.assertEqual(self.outputs(), ["graded=false"])
+        self.assert_error("more: labs/more/more.cc is missing; commit it\n")
+        self.assertIn("lab grade half full ", self.called()[0])
 
     def test_does_not_grade_if_nothing_was_taken(self):
         (self.overlay / "taken").write_text("")

@@ -1,4 +1,4 @@
-"""The form of the workflows and of the dev container: rights, pins, and that they name what is here.
+"""The form of the workflows and of the dev container: rights, pins, commands that exist.
 
     workflow_test.py
 """
@@ -53,7 +53,8 @@ class GradeWorkflow(unittest.TestCase):
             self.assertRegex(action, rf"^actions/(checkout|upload-artifact)@{COMMIT}$")
 
     def test_takes_the_graders_from_where_the_workflow_itself_came_from(self):
-        graders, student = [step["with"] for step in self.steps if "checkout" in step.get("uses", "")]
+        graders, student = [step["with"] for step in self.steps
+                            if "checkout" in step.get("uses", "")]
         self.assertEqual(graders, {"repository": "${{ job.workflow_repository }}",
                                    "ref": "${{ job.workflow_sha }}", "path": "upstream",
                                    "persist-credentials": False})
@@ -65,7 +66,8 @@ class GradeWorkflow(unittest.TestCase):
             if "run" not in step:
                 continue
             self.assertNotIn("${{", step["run"], "a value may only come through env")
-            script = re.fullmatch(r'upstream/(tools/ci/[a-z]+\.sh)( [a-z]+| "\$[A-Z]+")*', step["run"])
+            script = re.fullmatch(r'upstream/(tools/ci/[a-z]+\.sh)( [a-z]+| "\$[A-Z]+")*',
+                                  step["run"])
             self.assertTrue(script, step["run"])
             self.assertTrue(os.access(script[1], os.X_OK), script[1])
             self.assertFalse({"shell", "working-directory"} & set(step))
