@@ -4,6 +4,7 @@
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import unittest
@@ -19,19 +20,27 @@ MEBIBYTE = 1 << 20
 class Overlay(unittest.TestCase):
     """Two labs, half and full; the student's repository begins as a clone."""
 
+    @classmethod
+    def setUpClass(cls):
+        cls.first = testing.scratch(cls)
+        upstream = testing.Repository(cls.first / "upstream")
+        testing.copy_files(upstream, SCRIPTS)
+        for lab in ("full", "half"):
+            upstream.write(f"graders/{lab}/rubric.json", "{}")
+            upstream.write(f"labs/{lab}/{lab}.cc", STARTER)
+            upstream.write(f"labs/{lab}/{lab}.h", "extern int answer();\n")
+        upstream.write(".github/workflows/autograde.yml", "pin me\n")
+        upstream.commit()
+        testing.git(upstream.path, "checkout", "-q", "-f", "HEAD")
+        student = testing.Repository(cls.first / "student", upstream)
+        student.write("labs/half/half.cc", SOLVED)
+
     def setUp(self):
         self.folder = testing.scratch(self)
-        self.upstream = testing.Repository(self.folder / "upstream")
-        testing.copy_files(self.upstream, SCRIPTS)
-        for lab in ("full", "half"):
-            self.upstream.write(f"graders/{lab}/rubric.json", "{}")
-            self.upstream.write(f"labs/{lab}/{lab}.cc", STARTER)
-            self.upstream.write(f"labs/{lab}/{lab}.h", "extern int answer();\n")
-        self.upstream.write(".github/workflows/autograde.yml", "pin me\n")
-        self.upstream.commit()
-        testing.git(self.upstream.path, "checkout", "-q", "-f", "HEAD")
-        self.student = testing.Repository(self.folder / "student", self.upstream)
-        self.student.write("labs/half/half.cc", SOLVED)
+        # Copies: to make the repositories anew takes most of a test's time.
+        self.upstream, self.student = [
+            testing.Repository(shutil.copytree(self.first / name, self.folder / name), made=True)
+            for name in ("upstream", "student")]
 
     def run_script(self, *arguments, actions=True):
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.folder)}

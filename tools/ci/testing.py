@@ -36,11 +36,11 @@ def git(folder, *arguments, stdin=b""):
 class Repository:
     """A repository whose index is the next commit; its working tree need not agree."""
 
-    def __init__(self, path, cloned_from=None):
+    def __init__(self, path, cloned_from=None, made=False):
         self.path = Path(path)
         if cloned_from:
             git("/", "clone", "-q", cloned_from.path, path)
-        else:
+        elif not made:
             git("/", "init", "-q", "-b", "main", path)
 
     def write(self, path, data, mode="100644"):
@@ -208,7 +208,8 @@ def copy_files(repository, files):
 
 
 def scratch(test):
-    """A new folder that goes with the test."""
+    """A new folder that goes with the test, or with the class of tests."""
     folder = Path(tempfile.mkdtemp(dir=os.environ.get("TEST_TMPDIR")))
-    test.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+    clean_up = test.addClassCleanup if isinstance(test, type) else test.addCleanup
+    clean_up(shutil.rmtree, folder, ignore_errors=True)
     return folder
