@@ -237,6 +237,12 @@ TEST(GradeSubmission, TakesEitherLayoutAndOnlyTheLabsThatAreThere) {
               StartsWith("full  bob/labs/full/full.cc"));
 }
 
+TEST(GradeSubmission, NamesAFileBelowTheCurrentFolderAsTheStudentKnowsIt) {
+  const TestingWorkspace workspace({"full"});
+  EXPECT_THAT(workspace.Lab({"grade", "--submission", "."}).out,
+              StartsWith("full  labs/full/full.cc"));
+}
+
 TEST(GradeSolutions, GradesTheReference) {
   const TestingWorkspace workspace({"full"});
   workspace.Write("solutions/full/full.cc", workspace.Read("labs/full/full.cc"));

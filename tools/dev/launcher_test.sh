@@ -25,8 +25,8 @@ fake() { # NAME, the script on standard input
 
 # The packages that count as installed stand in $scratch/installed.
 install_all() {
-  printf 'installed %s\n' bubblewrap file g++ gcovr googletest libcli11-dev libfmt-dev \
-    libpugixml-dev libseccomp-dev nlohmann-json3-dev patch python3 python3-jsonschema zip >"$scratch/installed"
+  printf 'installed %s\n' bubblewrap file g++ gcovr git googletest libcli11-dev libfmt-dev \
+    libpugixml-dev libseccomp-dev nlohmann-json3-dev patch python3 python3-jsonschema python3-yaml zip >"$scratch/installed"
 }
 fake dpkg-query <<EOF
 cat "$scratch/installed"
@@ -130,8 +130,8 @@ claim "a failed build is shown and could not be graded" 3 "ERROR: x.cc:1: no
 lab: the build failed" "$lab" grade pipe
 rm "$scratch/bazel-fails"
 
-printf 'installed %s\n' bubblewrap file g++ gcovr googletest libcli11-dev libfmt-dev libpugixml-dev \
-  libseccomp-dev patch python3 python3-jsonschema >"$scratch/installed"
+printf 'installed %s\n' bubblewrap file g++ gcovr git googletest libcli11-dev libfmt-dev libpugixml-dev \
+  libseccomp-dev patch python3 python3-jsonschema python3-yaml >"$scratch/installed"
 printf 'config-files zip\n' >>"$scratch/installed"
 claim "a user without sudo is told the one line to run" 3 \
   "lab: some packages are missing; please run

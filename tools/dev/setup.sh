@@ -3,7 +3,7 @@
 # sets $root.
 
 packages="bubblewrap file g++ gcovr googletest libcli11-dev libfmt-dev libpugixml-dev
-  libseccomp-dev nlohmann-json3-dev patch python3 python3-jsonschema zip"
+  libseccomp-dev nlohmann-json3-dev patch python3 zip"
 
 # The test of the report in a browser; a student needs none of this.
 browser_test=${root:?}/common/report/browser
@@ -78,6 +78,7 @@ is_current='process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)'
 # Adds what the tests need to the packages. Chrome does as well as Chromium, and any Node.js of a
 # version that is still looked after as well as Debian's.
 want_test_packages() {
+  packages="$packages git python3-jsonschema python3-yaml"
   command -v google-chrome >/dev/null || command -v chromium >/dev/null ||
     packages="$packages chromium"
   command -v npm >/dev/null && node -e "$is_current" 2>/dev/null ||
