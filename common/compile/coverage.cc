@@ -34,6 +34,9 @@ for name; do
   cp "$from/$name" "$name"
   cp "$from/$n.gcda" ".counts/$n/counts.gcda"
   objcopy --dump-section ".ipclab_notes=.counts/$n/counts.gcno" "$from/$n.so" "$at/rest"
+  # gcov takes counts that it cannot read for lines that did not run.
+  said=$(gcov -n -o ".counts/$n" ".counts/$n/counts.gcno" 2>&1 >"$at/rest")
+  case $said in *counts.gcda:*) printf '%s: %s\n' "$name" "$said"; exit 1 ;; esac
   filters="$filters -f $(printf '%s\n' "$name" | sed 's/[.+]/\\&/g')\$"
   n=$((n + 1))
 done
@@ -49,13 +52,12 @@ done >"$0"
 )sh";
 
 std::string LibraryBytes(int library) {
-    // Opened anew, so that nobody's offset moves.
-    std::ifstream in("/proc/self/fd/" + std::to_string(library), std::ios::binary);
-    std::ostringstream bytes;
-    if (!(bytes << in.rdbuf()))
-      throw GraderError("cannot read the library whose lines were counted");
-    return bytes.str();
-  }
+  // Opened anew, so that nobody's offset moves.
+  std::ifstream in("/proc/self/fd/" + std::to_string(library), std::ios::binary);
+  std::ostringstream bytes;
+  if (!(bytes << in.rdbuf())) throw GraderError("cannot read the library whose lines were counted");
+  return bytes.str();
+}
 
 // A page's name becomes a path, and whoever parsed the counts made it.
 bool IsPlainName(std::string_view name) {
