@@ -140,6 +140,12 @@ TEST_F(CoverageCommand, RefusesAFolderForPagesThatIsAFile) {
   EXPECT_EQ(run.err, "lab: pages: is no folder; --html takes a folder for the pages\n");
 }
 
+TEST_F(CoverageCommand, TakesNoLabTogetherWithTheWholeProject) {
+  const LabRun run = workspace_.Lab({"coverage", "toy", "--project"});
+  EXPECT_EQ(run.status, 2);
+  EXPECT_EQ(run.err, "lab: --project stands first, and no lab beside it: lab coverage --project\n");
+}
+
 TEST_F(CoverageCommand, PointsToItsOwnHelp) {
   EXPECT_THAT(workspace_.Lab({"coverage", "--format", "json"}).err,
               HasSubstr("(lab coverage --help says more)\n"));

@@ -133,6 +133,9 @@ Language ChosenLanguage(const Arguments& arguments) {
 }
 
 int RunCoverage(Arguments& arguments) {
+  if (arguments.project) {
+    throw UsageError("--project stands first, and no lab beside it: lab coverage --project");
+  }
   Interrupts interrupts;
   GradeOptions& what = arguments.coverage.what;
   SortOutLabs(what);
