@@ -328,6 +328,16 @@ TEST(InterruptionOfWork, EndsAGraderThatWillNotListen) {
   EXPECT_EQ(kill(grader, 0), -1);
 }
 
+TEST(InterruptionOfWork, LeavesNoCoverageThatIsHalfDone) {
+  const TestingWorkspace workspace({"hang"});
+  RunningLab lab = workspace.Start({"coverage", "--html", "pages"});
+  lab.WaitForError("hang: running 2 checks\n");
+  ASSERT_EQ(kill(lab.pid(), SIGINT), 0);
+  EXPECT_EQ(lab.Finish().status, -SIGINT);
+  EXPECT_FALSE(std::filesystem::exists(workspace.root() / "pages"));
+  EXPECT_FALSE(std::filesystem::exists(workspace.root() / ".lab"));
+}
+
 TEST(InterruptionOfWork, EndsACompileAtOnce) {
   const TestingWorkspace workspace({"half"});
   // Takes the compiler far longer than this test waits for anything.

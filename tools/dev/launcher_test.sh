@@ -1,7 +1,7 @@
 #!/bin/sh
 # The launcher ./lab in a scratch workspace where apt-get, dpkg-query, sudo and Bazel only pretend.
 #
-# launcher_test.sh LAB SETUP BUILD TEST SUMMARY: the files under test
+# launcher_test.sh LAB FILE...: the files under test
 set -eu
 
 scratch=$(mktemp -d "${TEST_TMPDIR:-/tmp}/launcher.XXXXXX")
@@ -10,7 +10,7 @@ root=$scratch/workspace
 bin=$scratch/bin
 mkdir -p "$root/tools/dev" "$root/graders/pipe" "$root/graders/fifo" "$bin"
 cp -L "$1" "$root/lab"
-cp -L "$2" "$3" "$4" "$5" "$root/tools/dev/"
+for file; do [ "$file" = "$1" ] || cp -L "$file" "$root/tools/dev/"; done
 touch "$root/graders/pipe/rubric.json" "$root/graders/fifo/rubric.json"
 
 # Only these programs can be found: nothing of the machine's own packages plays a part.
@@ -121,6 +121,11 @@ claim "a lab that was overlooked can ask for itself" 0 "built=fifo" \
   env IPCLAB_BUILD=fifo "$lab" grade --out pipe
 called "only that one is built" "//common/cli:lab //graders/fifo:fifo_grader"
 
+claim "coverage builds the graders that grade does" 0 \
+  "program coverage pipe --solutions workspace=$root bin=$root/.lab/bazel-bin built=pipe" \
+  "$lab" coverage pipe --solutions
+called "coverage builds one grader" "//common/cli:lab //graders/pipe:pipe_grader"
+
 claim "the overview needs no grader" 0 "program  workspace=" "$lab"
 ln -s "$lab" "$scratch/link"
 claim "a link to it works" 0 "program doctor workspace=$root " "$scratch/link" doctor
@@ -166,6 +171,32 @@ mv "$bin/bazelisk" "$scratch/bazel"
 claim "without either Debian's Bazel is missing" 3 "--no-install-recommends bazel-bootstrap" \
   "$lab" doctor
 mv "$scratch/bazel" "$bin/bazel"
+
+mkdir -p "$root/.lab/bazel-out/_coverage" "$root/common"
+printf 'int f() {\n  return 1;\n}\n' >"$root/common/f.cc"
+cat >"$root/.lab/bazel-out/_coverage/_coverage_report.dat" <<EOF
+SF:common/f.cc
+DA:1,3
+DA:2,0
+end_of_record
+SF:external/googletest/gtest.cc
+DA:1,1
+end_of_record
+EOF
+cat <<'EOF' | fake gcovr
+while [ "$1" != --txt ]; do shift; done
+cat "$root/.lab"/lines.*/*.gcov >"$2"
+EOF
+export root
+claim "coverage --project reads what the tests reached" 0 "        3:    1:int f() {
+    #####:    2:  return 1;
+        -:    3:}" "$lab" coverage --project
+called "coverage --project runs all tests of common/" "bazel coverage $bazel_flags"
+called "coverage --project measures the solutions too" "//graders/fifo:fifo_grader"
+case $(echo "$root"/.lab/lines.*) in
+*'*') ;;
+*) echo "FAILED: the lines were left behind"; failures=$((failures + 1)) ;;
+esac
 
 cat >"$scratch/events" <<EOF
 {"id":{"testResult":{"label":"//a:b"}},"testResult":{"status":"FAILED"}}
