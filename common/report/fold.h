@@ -1,6 +1,6 @@
 // Makes a long picture short enough to be taken in.
 //
-//   FoldRepeats(picture, language);            "write(4 <pipe A>, ...) x 37"
+//   FoldRepeats(picture, language);              "write(4 <pipe A>, ...) × 37"
 //   FoldMiddle(picture, kPictureRows, language);   "59 events left out"
 
 #ifndef IPCLAB_COMMON_REPORT_FOLD_H_

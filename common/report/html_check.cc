@@ -56,8 +56,9 @@ void CheckWriter::Facts() {
     const std::size_t slash = lab_.source.rfind('/');
     const std::string file =
         slash == std::string::npos ? lab_.source : lab_.source.substr(slash + 1);
-    out_ += " · " +
-            Html(fmt::format(fmt::runtime(words_.defined_at), check_.function, file, check_.line));
+    out_ += " · <span class=\"id\">" +
+            Html(fmt::format(fmt::runtime(words_.defined_at), check_.function, file, check_.line)) +
+            "</span>";
   }
   out_ += "</p>\n";
 }

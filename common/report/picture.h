@@ -2,7 +2,7 @@
 // Mermaid draw the same picture.
 //
 //   const Picture picture = DrawPicture(check, Language::kEnglish);
-//   picture.lanes[0].name     "caller"
+//   picture.lanes[0].name     "the caller"
 //   picture.rows[1].text      "pipe2() = 0 [3, 4]"
 //
 // Rows stand in the order of time and are not to scale. What belongs together is one row: a fork

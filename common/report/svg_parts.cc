@@ -8,7 +8,7 @@
 namespace ipclab::svg {
 namespace {
 
-constexpr int kNameColumns = 17;
+constexpr int kNameColumns = 15;
 constexpr double kNameLine = 14;
 
 std::vector<std::string> NameLines(std::string_view name) {
@@ -45,7 +45,7 @@ std::string Box(double x, double y, double height, std::string_view style, std::
       "<g class=\"box {}\"><title>{}: {}</title><rect x=\"{:g}\" y=\"{:g}\" width=\"{:g}\" "
       "height=\"{:g}\" rx=\"3\"/>\n",
       style, Html(title), Html(name), x, y, kBoxWidth, height);
-  out += Text(x + 8, y + 16, "who", title, kNameColumns - 3);
+  out += Text(x + 8, y + 16, "who", title, kNameColumns - 2);
   double baseline = y + 16;
   if (!name.empty()) {
     for (const std::string& line : NameLines(name)) {

@@ -68,10 +68,9 @@ struct Words {
   std::string_view self_circle;        // {process}
   std::string_view as_text;
   // The page and the job summary.
-  std::string_view report, contents, details_of_run, next_label;
-  std::string_view check, exercise, status;
+  std::string_view contents, next_label, exercise;
   std::string_view defined_at;  // {function} {file} {line}
-  std::string_view passed_checks, seed, version, started, took, milliseconds;
+  std::string_view passed_checks, started, took, milliseconds;
   std::string_view left_out_passed, left_out_some_pictures, left_out_pictures, left_out_details,
       left_out_all_details, left_out_checks, left_out_exercises;
   std::string_view left_out;  // {what}

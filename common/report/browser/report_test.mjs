@@ -107,6 +107,11 @@ for (const name of kPages) {
             if (box.x < 0 || box.x + box.width > width || box.y + box.height > height) {
               out.push(`${text.textContent}: ${box.x + box.width} of ${width}`);
             }
+            const frame = text.parentElement.querySelector(':scope > rect')?.getBBox();
+            if (frame && text.parentElement !== svg &&
+                box.x + box.width > frame.x + frame.width) {
+              out.push(`${text.textContent}: out of its box`);
+            }
           }
         }
         return out;
