@@ -21,7 +21,7 @@ const std::vector<Format>& Formats() {
       {"text", "what a student reads in a terminal", Text},
       {"json", "everything, as common/report/result.schema.json describes it", Json},
       {"junit", "JUnit XML, for CI servers", WriteJUnit},
-      {"github", "annotations of a GitHub Actions job, and its summary", WriteGitHub},
+      {"github", "annotations of a GitHub Actions job, on the student's lines", WriteGitHub},
       {"github-classroom", "GitHub Classroom's autograding reporter", WriteGitHubClassroom},
       {"classroom50", "Classroom 50's result.json", WriteClassroom50, Classroom50Lacks},
       {"gradescope", "Gradescope's results.json", WriteGradescope},
