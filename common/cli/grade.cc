@@ -18,12 +18,10 @@
 
 #include "common/base/error.h"
 #include "common/base/version.h"
-#include "common/cli/grader_process.h"
 #include "common/cli/progress.h"
 #include "common/cli/records.h"
 #include "common/cli/reports.h"
-#include "common/cli/results_reader.h"
-#include "common/cli/shares.h"
+#include "common/cli/run_checks.h"
 #include "common/compile/definitions.h"
 #include "common/report/summary.h"
 
@@ -119,43 +117,10 @@ void Run::Note(const ResultsReader& reader) {
 }
 
 LabResult Run::RunChecks(const LabPlan& plan, const Compiled& compiled) {
-  const std::vector<Share> shares = ShareOut(plan.rubric, plan.checks, options_.jobs);
-  std::vector<GraderPlan> graders;
-  std::vector<ResultsReader> readers;
-  std::size_t total = 0;
-  for (const Share& share : shares) {
-    graders.push_back({.program = workspace_.Grader(plan.lab),
-                       .rubric = workspace_.Rubric(plan.lab),
-                       .library = compiled.library.get(),
-                       .seed = result_.seed,
-                       .checks = share,
-                       .credit = options_.credit,
-                       .language = std::string(CodeOf(options_.language))});
-    readers.emplace_back(plan.lab);
-    total += share.size();
-  }
-  bool announced = false;
-  const auto on_line = [&](std::size_t grader, std::string_view line) {
-    readers[grader].AddLine(line);
-    if (!std::exchange(announced, true)) {
-      progress_.Step(plan.lab + ": " + fmt::format(fmt::runtime(words_.running), total));
-    }
-    std::size_t done = 0;
-    for (const ResultsReader& reader : readers) done += reader.done();
-    progress_.Tick(
-        fmt::format("{}: {} of {} {}", plan.lab, done, total, readers[grader].running()));
-  };
-  const std::vector<GraderEnd> ends = RunGraders(graders, interrupts_, on_line);
-  std::vector<LabResult> parts;
-  for (std::size_t i = 0; i < ends.size(); ++i) {
-    if (ends[i].interrupted_by != 0) {
-      progress_.Clear();
-      DieBy(ends[i].interrupted_by);
-    }
-    Note(readers[i]);
-    parts.push_back(readers[i].Finish(ends[i]));
-  }
-  return PutTogether(plan.rubric, shares, std::move(parts));
+  const GraderPlan grader{.library = compiled.library.get(), .seed = result_.seed};
+  ChecksRun run = ipclab::RunChecks(workspace_, plan, options_, grader, interrupts_, progress_);
+  for (const ResultsReader& reader : run.readers) Note(reader);
+  return std::move(run.lab);
 }
 
 void Run::GradeLab(const LabPlan& plan) {
@@ -198,12 +163,11 @@ bool DeliverAll(const RunResult& result, const GradeOptions& options) {
   const FormatOptions format_options = FormatOptionsOf(options);
   const bool all = Deliver(result, options.reports, format_options);
   if (!options.trace.empty()) DeliverTrace(result, options.trace);
-  const Format* const summary = FindFormat("markdown");
   const bool annotates =
       std::any_of(options.reports.begin(), options.reports.end(),
                   [](const Report& report) { return report.format->name == "github"; });
-  if (annotates && summary != nullptr && !options.job_summary.empty()) {
-    AppendSummary(result, options.job_summary, *summary, format_options);
+  if (annotates && !options.job_summary.empty()) {
+    AppendSummary(result, options.job_summary, *FindFormat("markdown"), format_options);
   }
   return all;
 }
@@ -230,7 +194,8 @@ bool IsComplete(const RunResult& result) {
   });
 }
 
-// The launcher says in IPCLAB_BUILT which graders it has built; without it all count as built.
+}  // namespace
+
 void RequireGraders(const std::vector<LabPlan>& plans) {
   const char* const built = std::getenv("IPCLAB_BUILT");
   if (built == nullptr) return;
@@ -242,8 +207,6 @@ void RequireGraders(const std::vector<LabPlan>& plans) {
                                     [&](const LabPlan& plan) { return labs.count(plan.lab) != 0; });
   if (!complete) throw missing;
 }
-
-}  // namespace
 
 ExitStatus Grade(const Workspace& workspace, const GradeOptions& options, Interrupts& interrupts) {
   const std::vector<LabPlan> plans = MakePlans(workspace, options);

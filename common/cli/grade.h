@@ -26,6 +26,10 @@ struct GradersNotBuilt {
   std::vector<std::string> labs;
 };
 
+// Throws it unless the launcher says in IPCLAB_BUILT that it has built the graders; without that
+// variable all count as built.
+void RequireGraders(const std::vector<LabPlan>& plans);
+
 // Does not return if a signal interrupts it. Throws UsageError, GradersNotBuilt
 // and GraderError.
 ExitStatus Grade(const Workspace& workspace, const GradeOptions& options, Interrupts& interrupts);

@@ -24,6 +24,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kResultsFd = 3;
 constexpr int kLibraryFd = 4;
+constexpr int kCountersFd = 5;
+constexpr int kCountsFd = 6;
 constexpr std::size_t kOutputLimit = 8 << 10;
 constexpr std::size_t kLineLimit = 4 << 20;
 constexpr std::chrono::milliseconds kGrace{2000};
@@ -38,6 +40,8 @@ std::vector<std::string> ArgumentsOf(const GraderPlan& plan) {
       std::string("--mode=") + (plan.credit ? "credit" : "practice"),
       "--lang=" + plan.language,
   };
+  if (plan.counters >= 0) arguments.push_back("--counters=" + std::to_string(kCountersFd));
+  if (plan.write_counts >= 0) arguments.push_back("--write-counts=" + std::to_string(kCountsFd));
   if (!plan.checks.empty()) arguments.push_back("--check=" + Join(plan.checks, ","));
   return arguments;
 }
@@ -53,6 +57,8 @@ class GraderProcess {
                  {output, STDERR_FILENO},
                  {results, kResultsFd},
                  {plan.library, kLibraryFd}};
+    if (plan.counters >= 0) spawn.fds.emplace_back(plan.counters, kCountersFd);
+    if (plan.write_counts >= 0) spawn.fds.emplace_back(plan.write_counts, kCountsFd);
     pid_ = Spawn(spawn);
     pidfd_ = Fd(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
     if (!pidfd_) {

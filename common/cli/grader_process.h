@@ -25,7 +25,11 @@ namespace ipclab {
 struct GraderPlan {
   std::string program;
   std::string rubric;
-  int library = -1;  // Stays the caller's.
+  int library = -1;  // Descriptors stay the caller's.
+  // For a library that counts which of its lines run, see common/grading/grader.h; -1: not counted,
+  // not written.
+  int counters = -1;
+  int write_counts = -1;
   std::uint64_t seed = 0;
   std::vector<std::string> checks;  // Empty: all.
   bool credit = false;

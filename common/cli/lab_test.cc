@@ -237,6 +237,12 @@ TEST(GradeSubmission, TakesEitherLayoutAndOnlyTheLabsThatAreThere) {
               StartsWith("full  bob/labs/full/full.cc"));
 }
 
+TEST(GradeSubmission, NamesAFileBelowTheCurrentFolderAsTheStudentKnowsIt) {
+  const TestingWorkspace workspace({"full"});
+  EXPECT_THAT(workspace.Lab({"grade", "--submission", "."}).out,
+              StartsWith("full  labs/full/full.cc"));
+}
+
 TEST(GradeSolutions, GradesTheReference) {
   const TestingWorkspace workspace({"full"});
   workspace.Write("solutions/full/full.cc", workspace.Read("labs/full/full.cc"));
@@ -320,6 +326,16 @@ TEST(InterruptionOfWork, EndsAGraderThatWillNotListen) {
   ASSERT_EQ(kill(lab.pid(), SIGINT), 0);
   EXPECT_EQ(lab.Finish().status, -SIGINT);
   EXPECT_EQ(kill(grader, 0), -1);
+}
+
+TEST(InterruptionOfWork, LeavesNoCoverageThatIsHalfDone) {
+  const TestingWorkspace workspace({"hang"});
+  RunningLab lab = workspace.Start({"coverage", "--html", "pages"});
+  lab.WaitForError("hang: running 2 checks\n");
+  ASSERT_EQ(kill(lab.pid(), SIGINT), 0);
+  EXPECT_EQ(lab.Finish().status, -SIGINT);
+  EXPECT_FALSE(std::filesystem::exists(workspace.root() / "pages"));
+  EXPECT_FALSE(std::filesystem::exists(workspace.root() / ".lab"));
 }
 
 TEST(InterruptionOfWork, EndsACompileAtOnce) {

@@ -13,6 +13,7 @@
 #include "common/base/error.h"
 #include "common/base/text.h"
 #include "common/base/version.h"
+#include "common/cli/coverage.h"
 #include "common/cli/doctor.h"
 #include "common/cli/files.h"
 #include "common/cli/grade.h"
@@ -55,8 +56,10 @@ struct Arguments {
   GradeOptions grade;
   std::vector<std::string> formats;
   std::vector<std::string> paths;
+  CoverageOptions coverage;
   std::string language;
   bool practice = false;
+  bool project = false;
 };
 
 // 'f' and 'o' for each --format and --out, as they stand on the command line.
@@ -94,18 +97,33 @@ Classroom50Submission Classroom50FromEnvironment() {
   return given;
 }
 
-void DeclareGrade(CLI::App& grade, Arguments& arguments) {
-  GradeOptions& options = arguments.grade;
-  grade.add_option("LAB", options.labs, "the labs to grade; all if none is named");
+// A check waits about as long as it computes.
+std::size_t DefaultJobs() { return 2 * std::max(std::thread::hardware_concurrency(), 1u); }
+
+// Which files a command is about; `verb` is what it does with them.
+void DeclareSubmissions(CLI::App& command, const std::string& verb, GradeOptions& options) {
+  command.add_option("LAB", options.labs, "the labs to " + verb + "; all if none is named");
   auto* const submission =
-      grade.add_option("--submission", options.submission,
-                       "grade the files of this folder: LAB/LAB.cc or labs/LAB/LAB.cc");
+      command.add_option("--submission", options.submission,
+                         verb + " the files of this folder: LAB/LAB.cc or labs/LAB/LAB.cc");
   submission->type_name("DIR");
-  grade.add_flag("--solutions", options.solutions, "grade the reference solutions")
+  command.add_flag("--solutions", options.solutions, verb + " the reference solutions")
       ->excludes(submission);
-  grade.add_option("--check", options.checks, "run only these checks")
+  command.add_option("--check", options.checks, "run only these checks")
       ->type_name("ID")
       ->delimiter(',');
+  options.jobs = DefaultJobs();
+}
+
+void DeclareLanguage(CLI::App& command, std::string& language) {
+  command.add_option("--lang", language, "en or zh; the default is the locale's")
+      ->type_name("LANG")
+      ->check(CLI::IsMember({"en", "zh"}));
+}
+
+void DeclareGrade(CLI::App& grade, Arguments& arguments) {
+  GradeOptions& options = arguments.grade;
+  DeclareSubmissions(grade, "grade", options);
   grade.add_option("--format", arguments.formats, "format of a report, see below; repeatable")
       ->type_name("FORMAT")
       ->allow_extra_args(false);
@@ -122,20 +140,51 @@ void DeclareGrade(CLI::App& grade, Arguments& arguments) {
                      "refuse to grade without full isolation (the default if CI is set)");
   grade.add_flag("--practice", arguments.practice, "grade without full isolation too")
       ->excludes(credit);
-  // A check waits about as long as it computes.
-  options.jobs = 2 * std::max(std::thread::hardware_concurrency(), 1u);
   grade.add_option("--jobs", options.jobs, "check so many exercises at a time (two per processor)")
       ->type_name("N")
       ->check(CLI::Validator(CLI::PositiveNumber).description(""));
   grade.add_option("--fail-under", options.fail_under, "exit with 1 below this percentage")
       ->type_name("PERCENT")
       ->check(CLI::Range(0.0, 100.0).description(""));
-  grade.add_option("--lang", arguments.language, "en or zh; the default is the locale's")
-      ->type_name("LANG")
-      ->check(CLI::IsMember({"en", "zh"}));
+  DeclareLanguage(grade, arguments.language);
   grade.footer(
       FormatHelp() +
       "Exit status: 0 graded, 1 below --fail-under, 2 wrong usage, 3 could not be graded.");
+}
+
+void DeclareCoverage(CLI::App& coverage, Arguments& arguments) {
+  CoverageOptions& options = arguments.coverage;
+  DeclareSubmissions(coverage, "measure", options.what);
+  coverage.add_option("--html", options.html, "write the pages to this folder (.lab/coverage)")
+      ->type_name("DIR");
+  coverage.add_option("--xml", options.xml, "write Cobertura to this file (cobertura.xml there)")
+      ->type_name("FILE");
+  // The launcher does this one by itself.
+  coverage.add_flag("--project", arguments.project,
+                    "measure this repository: common/ by its tests, and "
+                    "the solutions");
+  DeclareLanguage(coverage, arguments.language);
+  coverage.footer(
+      "Runs the checks on a build that counts its lines, and gives no points. Every process "
+      "counts, "
+      "however it ends.\n"
+      "Exit status: 0 measured, 2 wrong usage, 3 a lab could not be measured.");
+}
+
+Language ChosenLanguage(const Arguments& arguments) {
+  return arguments.language.empty() ? LanguageOfLocale() : LanguageOf(arguments.language);
+}
+
+int RunCoverage(Arguments& arguments) {
+  if (arguments.project) {
+    throw UsageError("--project stands first, and no lab beside it: lab coverage --project");
+  }
+  Interrupts interrupts;
+  GradeOptions& what = arguments.coverage.what;
+  SortOutLabs(what);
+  what.credit = RunsUnderCi();
+  what.language = ChosenLanguage(arguments);
+  return Coverage(FindWorkspace(), arguments.coverage, interrupts);
 }
 
 int RunGrade(const CLI::App& app, Arguments& arguments) {
@@ -146,8 +195,7 @@ int RunGrade(const CLI::App& app, Arguments& arguments) {
   options.job_summary = Environment("GITHUB_STEP_SUMMARY");
   options.classroom50 = Classroom50FromEnvironment();
   options.credit = options.credit || (RunsUnderCi() && !arguments.practice);
-  options.language =
-      arguments.language.empty() ? LanguageOfLocale() : LanguageOf(arguments.language);
+  options.language = ChosenLanguage(arguments);
   return Grade(FindWorkspace(), options, interrupts);
 }
 
@@ -157,21 +205,27 @@ int ParseAndRun(int argc, char** argv) {
   app.set_version_flag("--version", std::string("lab ") + kVersion);
   app.require_subcommand(0, 1);
   CLI::App* const grade = app.add_subcommand("grade", "grade what is written so far");
+  CLI::App* const coverage =
+      app.add_subcommand("coverage", "show which lines of a file the checks reach");
   CLI::App* const doctor = app.add_subcommand("doctor", "say what works on this machine");
   // The launcher does these by itself; they stand here for --help.
   app.add_subcommand("setup", "install the Debian packages that are missing");
   app.add_subcommand("test", "prove this repository itself; --quick leaves out slow tests");
   app.add_subcommand("bench", "measure what grading costs");
   DeclareGrade(*grade, arguments);
+  DeclareCoverage(*coverage, arguments);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     std::fprintf(stderr, "lab: %s (lab %s--help says more)\n", error.what(),
-                 grade->parsed() ? "grade " : "");
+                 grade->parsed()      ? "grade "
+                 : coverage->parsed() ? "coverage "
+                                      : "");
     return kWrongUsage;
   }
   if (grade->parsed()) return RunGrade(*grade, arguments);
+  if (coverage->parsed()) return RunCoverage(arguments);
   if (doctor->parsed()) return RunDoctor();
   WriteAllTo(STDOUT_FILENO, Overview(FindWorkspace(), LanguageOfLocale()), "standard output");
   return 0;

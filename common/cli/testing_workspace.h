@@ -1,5 +1,5 @@
-// A scratch workspace with labs whose grader is testdata/fake_grader.sh, and the `lab` program in
-// it.
+// A scratch workspace with labs whose grader is testdata/fake_grader.sh, or another that the test
+// names in FAKE_GRADER, and the `lab` program in it.
 //
 //   TestingWorkspace workspace({"half", "crash"});
 //   const LabRun run = workspace.Lab({"grade", "half"});

@@ -10,15 +10,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string Shown(const fs::path& path) {
-  std::error_code error;
-  const fs::path here = fs::current_path(error);
-  const std::string relative = path.lexically_relative(here).string();
-  // Far from home the whole path says more than a row of dots.
-  const bool far = relative.starts_with("../../..");
-  return error || relative.empty() || far ? path.string() : relative;
-}
-
 // Number of letters to insert, delete or replace.
 std::size_t EditDistance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
@@ -36,6 +27,15 @@ std::size_t EditDistance(std::string_view a, std::string_view b) {
 }
 
 }  // namespace
+
+std::string Shown(const fs::path& path) {
+  std::error_code error;
+  const fs::path here = fs::current_path(error);
+  const std::string relative = path.lexically_relative(here).string();
+  // Far from home the whole path says more than a row of dots.
+  const bool far = relative.starts_with("../../..");
+  return error || relative.empty() || far ? path.string() : relative;
+}
 
 std::vector<std::string> Workspace::Labs() const {
   std::vector<std::string> labs;

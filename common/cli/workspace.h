@@ -30,6 +30,9 @@ struct Workspace {
   std::string SolutionFile(const std::string& lab) const;
 };
 
+// `path` as the user would type it: relative to the current folder if that is short.
+std::string Shown(const std::filesystem::path& path);
+
 // From IPCLAB_WORKSPACE and IPCLAB_BIN, which ./lab sets. Throws GraderError.
 Workspace FindWorkspace();
 

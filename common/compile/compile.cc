@@ -11,6 +11,8 @@
 #include "common/base/error.h"
 #include "common/base/text.h"
 #include "common/compile/child.h"
+#include "common/compile/counting.h"
+#include "common/compile/coverage.h"
 #include "common/compile/diagnostics.h"
 #include "common/compile/elf_gate.h"
 #include "common/compile/jail.h"
@@ -31,15 +33,22 @@ std::string ReadOurFile(const std::string& path) {
 constexpr char kHeaders[] = "headers.h";
 constexpr char kPrecompiled[] = "headers.h.gch";
 
-// What decides the code: precompiled headers serve a compiler with the same options only.
-std::vector<std::string> CompilerCommand(const Workplace& at) {
-  return {kCompiler, "-std=c++20", "-O2",
+// What all compilers have in common; inputs, outputs and optimisation are not.
+std::vector<std::string> CompilerFlags(const Workplace& at) {
+  return {kCompiler, "-std=c++20",
           "-g1",  // Lines of a crash and of an undefined name, without the weight of -g.
           "-pipe", "-Wall", "-Wextra", "-fPIC", "-fvisibility=default", "-fdiagnostics-color=never",
           "-fmax-errors=20",
           // __FILE__ is "pipe.cc", and the library does not tell where it was built.
           "-fmacro-prefix-map=" + at.folder + "/=",
-          "-fdebug-prefix-map=" + at.folder + "=" + kJailFolder, "-o", at.result};
+          "-fdebug-prefix-map=" + at.folder + "=" + kJailFolder};
+}
+
+// What decides the code: precompiled headers serve a compiler with the same options only.
+std::vector<std::string> CompilerCommand(const Workplace& at) {
+  std::vector<std::string> argv = CompilerFlags(at);
+  argv.insert(argv.end(), {"-O2", "-o", at.result});
+  return argv;
 }
 
 std::vector<std::string> SubmissionCommand(const std::string& lab, bool precompiled,
@@ -75,16 +84,6 @@ Fd SealedMemory(const std::string& bytes) {
   Check(fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE),
         "fcntl(F_ADD_SEALS)");
   return memory;
-}
-
-JailRun RunCompiler(const JailJob& job, const CompileOptions& options, bool& jailed) {
-  JailRun run = RunInJail(job);
-  if (run.made) return run;
-  if (!options.allow_unjailed) {
-    throw GraderError("no jail to compile in: " + Printable(run.messages.head(), 500));
-  }
-  jailed = false;
-  return RunWithoutJail(job);
 }
 
 void CheckName(const std::string& lab) {
@@ -127,15 +126,21 @@ Compiled CompileSubmission(const LabContract& contract, const Source& source,
   job.files = {{contract.lab + ".cc", source.text},
                {contract.lab + ".h", ReadOurFile(contract.header_path)}};
   Workplace used;
+  if (!options.counted_as.empty()) {
+    for (JailFile& file : CountingFiles()) job.files.push_back(std::move(file));
+  }
   job.command = [&](const Workplace& at) {
     used = at;
+    if (!options.counted_as.empty()) {
+      return CountingCommand(CompilerFlags(at), contract.lab, NameInReport(options.counted_as), at);
+    }
     return SubmissionCommand(contract.lab, !options.precompiled.empty(), at);
   };
   job.limits = options.limits;
   if (!options.precompiled.empty()) job.lent = {{kPrecompiled, options.precompiled}};
 
   Compiled compiled;
-  const JailRun run = RunCompiler(job, options, compiled.jailed);
+  const JailRun run = RunJailed(job, options.allow_unjailed, compiled.jailed);
   compiled.diagnostics =
       ShownDiagnostics(run.messages, {used.folder, contract.lab, source.shown_path});
   const std::string shown = Printable(source.shown_path, 4096);
@@ -164,7 +169,7 @@ std::string PrecompileHeaders(const Source& source, const CompileOptions& option
   job.command = HeadersCommand;
   job.limits = options.limits;
   bool jailed = true;
-  JailRun run = RunCompiler(job, options, jailed);
+  JailRun run = RunJailed(job, options.allow_unjailed, jailed);
   if (run.exit_code != 0) {
     throw GraderError("cannot precompile the headers of " + Printable(source.shown_path, 4096) +
                       ": " + Printable(run.messages.head(), 500));

@@ -39,6 +39,10 @@ struct CompileOptions {
   // A file of PrecompileHeaders, or empty. For sources of our own only: they see these headers even
   // if they do not include them.
   std::string precompiled;
+  // Not empty: the library counts which of its lines run, for ReportCoverage; it is not optimised,
+  // and `precompiled` does not count. Reports call the file so: a relative path of letters, digits
+  // and "._-+".
+  std::string counted_as;
   // Practice only: where no jail can be made, compile without one.
   bool allow_unjailed = false;
 };

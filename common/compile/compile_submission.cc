@@ -3,6 +3,7 @@
 //   compile_submission --lab pipe --header pipe.h --exports exports.txt --source pipe.cc
 //       --shown labs/pipe/pipe.cc --out libpipe.so --diagnostics pipe.txt
 //   compile_submission --source solution.cc --precompile headers.gch
+//   compile_submission ... --counted-as labs/pipe/pipe.cc   // Counts which of its lines run.
 //
 // With --precompile it makes headers that --precompiled takes for patches of that source.
 //
@@ -34,6 +35,7 @@ struct Order {
   std::string diagnostics;
   std::string precompile;
   std::string precompiled;
+  std::string counted_as;
   bool allow_failure = false;
   bool allow_unjailed = false;
 };
@@ -60,6 +62,7 @@ ExitCode Run(const Order& order) {
     WriteText(order.precompile, PrecompileHeaders(source, options));
     return kBuilt;
   }
+  options.counted_as = order.counted_as;
   if (!order.precompiled.empty()) options.precompiled = Resolved(order.precompiled);
   const Compiled compiled =
       CompileSubmission(ReadContract(order.lab, order.header, order.exports), source, options);
@@ -92,6 +95,7 @@ int Main(int argc, char** argv) {
   app.add_option("--shown", order.shown, "how messages name the submission");
   app.add_option("--diagnostics", order.diagnostics, "a file for what the compiler says");
   app.add_option("--precompiled", order.precompiled, "headers made by --precompile");
+  app.add_option("--counted-as", order.counted_as, "count which lines run; what reports call them");
   app.add_flag("--allow-failure", order.allow_failure, "give an empty library on failure");
   app.add_flag("--allow-unjailed", order.allow_unjailed, "practice: go on without a jail");
   try {

@@ -11,6 +11,7 @@
 
 #include "common/base/error.h"
 #include "common/base/fd.h"
+#include "common/base/text.h"
 #include "common/compile/child.h"
 
 namespace ipclab {
@@ -159,9 +160,11 @@ JailRun RunInJail(const JailJob& job) {
 JailRun RunWithoutJail(const JailJob& job) {
   const ScratchFolder scratch;
   for (const JailFile& file : job.files) {
-    std::ofstream out(scratch.path() + "/" + file.name, std::ios::binary);
+    const fs::path path = fs::path(scratch.path()) / file.name;
+    fs::create_directories(path.parent_path());
+    std::ofstream out(path, std::ios::binary);
     out << file.text;
-    if (!out.flush()) throw GraderError("cannot write " + scratch.path() + "/" + file.name);
+    if (!out.flush()) throw GraderError("cannot write " + path.string());
   }
   for (const LentFile& file : job.lent) {
     fs::create_symlink(file.path, scratch.path() + "/" + file.name);
@@ -174,6 +177,16 @@ JailRun RunWithoutJail(const JailJob& job) {
   plan.output_limit = job.limits.file_bytes + 1;
   plan.wall = job.limits.wall;
   return Judge(RunChild(plan));
+}
+
+JailRun RunJailed(const JailJob& job, bool allow_unjailed, bool& jailed) {
+  JailRun run = RunInJail(job);
+  if (run.made) return run;
+  if (!allow_unjailed) {
+    throw GraderError("no jail to compile in: " + Printable(run.messages.head(), 500));
+  }
+  jailed = false;
+  return RunWithoutJail(job);
 }
 
 }  // namespace ipclab

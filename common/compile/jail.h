@@ -26,7 +26,7 @@ struct Workplace {
 };
 
 struct JailFile {
-  std::string name;
+  std::string name;  // May have folders before it.
   std::string text;
 };
 
@@ -59,6 +59,10 @@ JailRun RunInJail(const JailJob& job);
 
 // The same with limits only, in a new folder below /tmp that is removed again.
 JailRun RunWithoutJail(const JailJob& job);
+
+// In the jail. Where none can be made: throws GraderError, or if that is allowed runs without one
+// and sets `jailed` to false.
+JailRun RunJailed(const JailJob& job, bool allow_unjailed, bool& jailed);
 
 }  // namespace ipclab
 

@@ -83,7 +83,7 @@ std::vector<std::string> Components(const std::string& path) {
 Source ReadSource(const std::string& path) { return ReadOpened(AT_FDCWD, path.c_str(), path); }
 
 Source ReadSource(const std::string& root, const std::string& below) {
-  const std::string shown = root + "/" + below;
+  const std::string shown = root == "." ? below : root + "/" + below;
   Fd folder(open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!folder) throw CannotOpen(root, errno);
 

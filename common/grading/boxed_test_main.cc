@@ -1,12 +1,14 @@
 // Main of tests that make boxes: the binary is also the stage and the programs of its boxes.
 // IPCLAB_TEST_SUBMISSION names a shared object for them. The isolation is probed as ever, unless
-// IPCLAB_TEST_PRACTICE asks for boxes without namespaces.
+// IPCLAB_TEST_PRACTICE asks for boxes without namespaces. With IPCLAB_TEST_COUNTERS the submission
+// counts its lines in memory that all boxes share.
 
 #include <gmock/gmock.h>
 #include <sys/auxv.h>
 
 #include <cstdlib>
 
+#include "common/compile/coverage.h"
 #include "common/grading/probe.h"
 #include "common/grading/sandbox.h"
 #include "common/grading/session.h"
@@ -38,5 +40,6 @@ int main(int argc, char** argv) {
   if (const char* const submission = std::getenv("IPCLAB_TEST_SUBMISSION")) {
     Session::Get().submission = Fd(Check(open(submission, O_RDONLY | O_CLOEXEC), submission));
   }
+  if (std::getenv("IPCLAB_TEST_COUNTERS") != nullptr) Session::Get().counters = MakeCounters();
   return RUN_ALL_TESTS();
 }

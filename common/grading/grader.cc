@@ -18,10 +18,17 @@
 #include "common/grading/rubric.h"
 #include "common/grading/sandbox.h"
 #include "common/grading/session.h"
+#include "common/sandbox/counters.h"
 #include "common/sandbox/helper.h"
 #include "common/sandbox/stage.h"
 
 namespace ipclab {
+
+HELPER(WritesCounts) {
+  const SubmissionCounters* const counters = OwnCounters();
+  return counters != nullptr && counters->write_counts(STDOUT_FILENO) == 0 ? 0 : 1;
+}
+
 namespace {
 
 struct Options {
@@ -32,6 +39,8 @@ struct Options {
   std::string language = "en";
   std::uint64_t seed = 0;
   int results = -1;
+  int counters = -1;
+  int write_counts = -1;
   bool list = false;
 };
 
@@ -91,6 +100,24 @@ void Select(const std::vector<std::string>& wanted, const Rubric& rubric) {
   if (!wanted.empty()) testing::GTEST_FLAG(filter) = Join(wanted, ":");
 }
 
+Fd Duplicate(int fd) { return Fd(Check(fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl")); }
+
+// Nothing but the submission knows which of its counters belongs to which line.
+int WriteCounts(int fd) {
+  Sandbox box;
+  Helper writer = box.Start("WritesCounts");
+  const Ending ending = writer.Wait();
+  if (ending.kind != Ending::Kind::kExited || ending.code != 0) {
+    throw GraderError("the submission did not write its counts: it " + ending.text);
+  }
+  std::string_view counts = writer.output();
+  while (!counts.empty()) {
+    counts.remove_prefix(static_cast<std::size_t>(
+        Check(write(fd, counts.data(), counts.size()), "write of the counts")));
+  }
+  return 0;
+}
+
 int Grade(const Options& options) {
   const Rubric rubric = ReadRubric(options.rubric);
   if (const auto faults = Faults(rubric, AllChecks()); !faults.empty()) {
@@ -101,6 +128,8 @@ int Grade(const Options& options) {
   Select(options.checks, rubric);
   const Isolation isolation = ProbeIsolation();
   session.submission = Sealed(options.submission);
+  if (options.counters >= 0) session.counters = Duplicate(options.counters);
+  if (options.write_counts >= 0) return WriteCounts(options.write_counts);
   if (options.results < 0) return RUN_ALL_TESTS();
 
   WriteRun(options, rubric, isolation);
@@ -133,6 +162,8 @@ int ParseAndGrade(int argc, char** argv) {
   app.add_option("--mode", options.mode, "credit or practice")
       ->check(CLI::IsMember({"credit", "practice"}));
   app.add_option("--lang", options.language, "en or zh")->check(CLI::IsMember({"en", "zh"}));
+  app.add_option("--counters", options.counters, "descriptor of memory to count lines in");
+  app.add_option("--write-counts", options.write_counts, "descriptor for the counts of lines");
   app.add_option("--seed", options.seed, "repeats a run");
   try {
     app.parse(argc, argv);

@@ -6,6 +6,13 @@
 // {"type":"start"} and {"type":"check"} for every check, last {"type":"end"}; or {"type":"error"}.
 // Without --results it is an ordinary GoogleTest program. Exit status 0: graded; 2: wrong usage; 3:
 // could not grade.
+//
+//   pipe_grader --submission=pipe.so --rubric=rubric.json --results=3 --counters=5
+//   pipe_grader --submission=pipe.so --rubric=rubric.json --counters=5 --write-counts=6
+//
+// For a submission that counts which of its lines run, see common/compile/counting.h: --counters is
+// shared memory that it counts in, of any number of graders. With --write-counts nothing is graded;
+// the submission, in a box, writes to that descriptor what gcov(1) reads.
 
 #ifndef IPCLAB_COMMON_GRADING_GRADER_H_
 #define IPCLAB_COMMON_GRADING_GRADER_H_

@@ -40,6 +40,12 @@ std::string Capitalized(std::string text) {
   return text;
 }
 
+ino_t InodeOf(int fd) {
+  struct stat info {};
+  Check(fstat(fd, &info), "fstat");
+  return info.st_ino;
+}
+
 std::string MayBeListed(const std::vector<Family>& families) {
   std::vector<std::string> names;
   for (const Family family : families) names.emplace_back(FamilyName(family));
@@ -95,6 +101,7 @@ Sandbox::Sandbox(SandboxOptions options) : options_(std::move(options)), started
   Observer::Options observe;
   observe.marker_address = box_->marker_address();
   observe.judge = &Judge;
+  if (session.counters) observe.counters_inode = InodeOf(session.counters.get());
   observer_ = std::make_unique<Observer>(box_->stage(), std::move(observe));
   if (options_.skip_sleeps) {
     observer_->AddRule({.family = Family::kSleep, .nth = 0, .answer = 0});
@@ -114,9 +121,7 @@ Sandbox::~Sandbox() {
 PipeEnds Sandbox::ServedPipe() {
   PipeEnds pipe = MakePipe();
   Check(fcntl(pipe.read.get(), F_SETFL, O_NONBLOCK), "fcntl");
-  struct stat info {};
-  Check(fstat(pipe.read.get(), &info), "fstat");
-  served_.insert("pipe:[" + std::to_string(info.st_ino) + "]");
+  served_.insert("pipe:[" + std::to_string(InodeOf(pipe.read.get())) + "]");
   return pipe;
 }
 
@@ -144,6 +149,7 @@ void Sandbox::Drain(Stream& stream) {
 Helper Sandbox::Start(const std::string& name, const nlohmann::json& args,
                       const StartOptions& options) {
   HelperOrder order{name, args, filter_, options.limits};
+  order.counters = Session::Get().counters.get();
   Fd input(Check(open("/dev/null", O_RDONLY | O_CLOEXEC), "open /dev/null"));
   if (!options.input.empty()) {
     input = Fd(Check(memfd_create("input", MFD_CLOEXEC), "memfd_create"));
@@ -327,9 +333,7 @@ void Sandbox::Record() {
   if (record.timeline.empty() || trouble_) record.timeline = Timeline();
 }
 
-std::vector<TimelineEntry> Sandbox::Timeline() {
-  return TimelineOf(events(), started_, names_);
-}
+std::vector<TimelineEntry> Sandbox::Timeline() { return TimelineOf(events(), started_, names_); }
 
 std::vector<Event> Sandbox::Calls(Family family) const {
   std::vector<Event> calls;

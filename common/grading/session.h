@@ -32,6 +32,8 @@ struct Session {
   static Session& Get();
 
   Fd submission;
+  // Shared memory for a submission that counts which of its lines run; none in an ordinary run.
+  Fd counters;
   bool confine = true;
   std::uint64_t seed = 0;
   std::mt19937_64 random;  // Seeded anew for every check, from `seed` and the check's id.

@@ -50,6 +50,9 @@ class Observer : public TaskListener {
     std::function<std::optional<int>(long, const std::array<std::uint64_t, 6>&)> judge;
     std::size_t max_events = 200'000;
     std::size_t max_processes = 64;
+    // Of the memfd in which the submission counts its lines, or 0: what it stores there is not its
+    // author's doing.
+    std::uint64_t counters_inode = 0;
   };
 
   // Seizes the stage. Throws GraderError if it may not be traced.

@@ -56,7 +56,7 @@ void Observer::BeginStepping(pid_t tid, const std::string& function) {
   });
   if (wanted == to_step_.end()) return;
   stepped_.insert_or_assign(
-      tid, Stepped{wanted->rule, SharedMemory(pid), Others(tid), CpuTime(pid).value_or(0ns)});
+      tid, Stepped{wanted->rule, SharedMemory(pid, options_.counters_inode), Others(tid), CpuTime(pid).value_or(0ns)});
   to_step_.erase(wanted);
   Tracer::Get().SetStepping(tid, true);
 }

@@ -19,6 +19,7 @@ void SharedMemory::Remap() {
   std::size_t left = kLimit;
   for (const Mapping& mapping : MappingsOf(pid_)) {
     if (!mapping.shared() || mapping.permissions[1] != 'w' || left == 0) continue;
+    if (mapping.inode == counters_ && mapping.object.starts_with("/memfd:")) continue;
     const std::size_t size = std::min<std::uint64_t>(left, mapping.end - mapping.start);
     // Pages behind the end of the file cannot be read.
     const std::string readable = ReadMemory(pid_, mapping.start, size);

@@ -5,7 +5,8 @@
 //   ...                           // The process runs one instruction.
 //   if (memory.Changed()) memory.Restore();
 //
-// Looks at mappings that are shared and writable, at the first 64 KiB of them.
+// Looks at mappings that are shared and writable, at the first 64 KiB of them; not at the counters
+// of a submission that counts its lines.
 
 #ifndef IPCLAB_COMMON_OBSERVE_STORES_H_
 #define IPCLAB_COMMON_OBSERVE_STORES_H_
@@ -21,7 +22,10 @@ namespace ipclab {
 
 class SharedMemory {
  public:
-  explicit SharedMemory(pid_t pid) : pid_(pid) { Remap(); }
+  // `counters` is the inode of the memfd that holds them, or 0.
+  explicit SharedMemory(pid_t pid, std::uint64_t counters = 0) : pid_(pid), counters_(counters) {
+    Remap();
+  }
 
   // Looks anew at what is mapped, and what it holds.
   void Remap();
@@ -42,6 +46,7 @@ class SharedMemory {
   std::string Read() const;
 
   pid_t pid_;
+  std::uint64_t counters_;
   std::vector<Region> regions_;
   std::string known_;  // The contents of all regions, one behind the other.
   std::string now_;

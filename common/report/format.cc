@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "common/report/formats/formats.h"
+#include "common/report/html.h"
 #include "common/report/json.h"
+#include "common/report/markdown.h"
 
 namespace ipclab {
 namespace {
@@ -14,12 +16,22 @@ Document Text(const RunResult& run, const FormatOptions& options) {
 
 Document Json(const RunResult& run, const FormatOptions&) { return {.text = ToJson(run) + "\n"}; }
 
+Document Html(const RunResult& run, const FormatOptions& options) {
+  return {.text = ToHtml(run, options.style.language)};
+}
+
+Document Markdown(const RunResult& run, const FormatOptions& options) {
+  return {.text = ToMarkdown(run, options.style.language, options.limit)};
+}
+
 }  // namespace
 
 const std::vector<Format>& Formats() {
   static const std::vector<Format> kFormats = {
       {"text", "what a student reads in a terminal", Text},
       {"json", "everything, as common/report/result.schema.json describes it", Json},
+      {"html", "one page with pictures, for people", Html},
+      {"markdown", "the summary of a job, for GitHub", Markdown},
       {"junit", "JUnit XML, for CI servers", WriteJUnit},
       {"github", "annotations of a GitHub Actions job, on the student's lines", WriteGitHub},
       {"github-classroom", "GitHub Classroom's autograding reporter", WriteGitHubClassroom},

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "common/grading/result.h"
+#include "common/report/markdown.h"
 #include "common/report/text.h"
 
 namespace ipclab {
@@ -38,7 +39,7 @@ struct Classroom50Submission {
 struct FormatOptions {
   TextStyle style;  // Its language is that of every format.
   Classroom50Submission classroom50;
-  std::size_t limit = 1 << 20;  // Bytes that a job summary may have.
+  std::size_t limit = kJobSummaryLimit;  // Bytes that a job summary may have.
 };
 
 struct Format {

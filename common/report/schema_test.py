@@ -15,7 +15,7 @@ SCHEMA_FILE, PROGRAM = sys.argv[1:3]
 
 
 def example(name):
-    return json.loads(subprocess.run([PROGRAM, name], check=True, stdout=subprocess.PIPE).stdout)
+    return json.loads(subprocess.run([PROGRAM, "json", name], check=True, stdout=subprocess.PIPE).stdout)
 
 
 class Schema(unittest.TestCase):

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/base/text.h"
+
 namespace ipclab {
 namespace {
 
@@ -54,6 +56,49 @@ NextStep FindNext(const LabResult& lab) {
     if (open != nullptr) return {&exercise, open};
   }
   return {};
+}
+
+std::string NextText(const LabResult& lab, Language language) {
+  const Words& words = WordsOf(language);
+  if (!IsBuilt(lab)) return fmt::format(fmt::runtime(words.next_build), lab.source);
+  const NextStep next = FindNext(lab);
+  if (next.exercise == nullptr) return "";
+  const std::string exercise = next.exercise->id + " " + next.exercise->name;
+  if (next.check->verdict == "not started") {
+    return fmt::format(fmt::runtime(words.next_start), exercise, lab.lab);
+  }
+  return fmt::format(fmt::runtime(words.next_check), exercise, lab.lab, next.check->id);
+}
+
+std::string NextText(const RunResult& run, Language language) {
+  std::vector<std::string> labs;
+  for (const LabResult& lab : run.labs) {
+    if (!lab.error.empty()) continue;
+    const std::string next = NextText(lab, language);
+    if (!next.empty()) return next;
+    labs.push_back(lab.lab);
+  }
+  return fmt::format(fmt::runtime(WordsOf(language).all_solved), Join(labs, ", "));
+}
+
+bool IsUntouched(const std::vector<const CheckResult*>& checks) {
+  return !checks.empty() &&
+         std::all_of(checks.begin(), checks.end(), [&](const CheckResult* check) {
+           return check->status == CheckStatus::kSkipped && check->verdict == checks[0]->verdict;
+         });
+}
+
+Totals TotalsOf(const RunResult& run) {
+  Totals totals;
+  for (const LabResult& lab : run.labs) {
+    if (!lab.error.empty()) continue;
+    totals.score += lab.score;
+    totals.max_score += lab.max_score;
+    totals.solved += CountSolved(lab);
+    totals.exercises += static_cast<int>(lab.exercises.size());
+    totals.not_graded += CountChecks(lab, CheckStatus::kNotGraded);
+  }
+  return totals;
 }
 
 double Percent(const RunResult& run) {

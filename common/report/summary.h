@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/grading/result.h"
+#include "common/report/words.h"
 
 namespace ipclab {
 
@@ -35,6 +36,24 @@ struct NextStep {
   const CheckResult* check = nullptr;
 };
 NextStep FindNext(const LabResult& lab);
+
+// None of its checks ran, all for the same reason: not started, or a named check comes first.
+bool IsUntouched(const std::vector<const CheckResult*>& checks);
+
+// What to do next in a lab that was graded, as one sentence; empty if all of it is solved.
+std::string NextText(const LabResult& lab, Language language);
+// ... in the first lab that is not solved; that all is solved, if it is.
+std::string NextText(const RunResult& run, Language language);
+
+// All labs that could be graded.
+struct Totals {
+  double score = 0;
+  double max_score = 0;
+  int solved = 0;
+  int exercises = 0;
+  int not_graded = 0;  // Checks.
+};
+Totals TotalsOf(const RunResult& run);
 
 // Points of all labs together as a share of what could be had, in percent; 0 if nothing could.
 double Percent(const RunResult& run);

@@ -145,7 +145,9 @@ void Box::StartHelper(const HelperOrder& order, int in, int out, int err) {
   if (has_submission_) content["submission"] = scratch_ + kSubmissionPath;
   const auto bytes = nlohmann::json::to_cbor(content);
   const Fd file = MemoryFile(std::string(bytes.begin(), bytes.end()));
-  Send(kStartHelper, "", {in, out, err, file.get()});
+  std::vector<int> fds = {in, out, err, file.get()};
+  if (order.counters >= 0) fds.push_back(order.counters);
+  Send(kStartHelper, "", fds);
 }
 
 std::string Box::Ask(const std::string& question) {
@@ -163,7 +165,7 @@ void Box::Send(char kind, const std::string& text, const std::vector<int>& fds) 
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * 4)> control{};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kMaxDescriptors)> control{};
   if (!fds.empty()) {
     message.msg_control = control.data();
     message.msg_controllen = CMSG_SPACE(sizeof(int) * fds.size());

@@ -5,6 +5,7 @@
 
 #include <map>
 
+#include "common/sandbox/counters.h"
 #include "common/sandbox/registry.h"
 
 // Behind the one instruction that issues markers.
@@ -91,6 +92,11 @@ bool LoadSubmission(const std::string& path) {
   g_submission = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (g_submission == nullptr) Mark(Marker::kLoadError, dlerror());
   return g_submission != nullptr;
+}
+
+const SubmissionCounters* OwnCounters() {
+  if (g_submission == nullptr) return nullptr;
+  return static_cast<const SubmissionCounters*>(dlsym(g_submission, "ipclab_counters"));
 }
 
 void* SubmissionSymbol(const char* name) {

@@ -3,7 +3,8 @@
 // Grader and stage share one SOCK_SEQPACKET socket, the stage's descriptor 3:
 //
 //   stage  -> grader   Hello, with the kernel's word for the sender's pid (SCM_CREDENTIALS)
-//   grader -> stage    'S' and descriptors {stdin, stdout, stderr, order}: fork a helper
+//   grader -> stage    'S' and descriptors {stdin, stdout, stderr, order}: fork a helper; a fifth
+//                      one if the submission counts which of its lines run, see counters.h
 //   grader -> stage    'A' and a question; the stage answers with one packet
 //
 // A helper tells the grader something by a *marker*: a system call with a number that does not
@@ -21,6 +22,7 @@ namespace ipclab {
 
 inline constexpr int kControlFd = 3;
 inline constexpr std::size_t kMaxPacket = 60 * 1024;
+inline constexpr std::size_t kMaxDescriptors = 5;
 inline constexpr char kStartHelper = 'S';
 inline constexpr char kAsk = 'A';
 

@@ -12,13 +12,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <optional>
+#include <vector>
 
 #include "common/base/fd.h"
+#include "common/sandbox/counters.h"
 #include "common/sandbox/launch.h"
 #include "common/sandbox/policy.h"
 #include "common/sandbox/registry.h"
@@ -35,13 +36,13 @@ namespace {
 struct Packet {
   char kind = 0;
   std::string text;
-  std::array<int, 4> fds{-1, -1, -1, -1};
+  std::vector<int> fds;
 };
 
 // Empty at end of file: the grader is gone.
 std::optional<Packet> Receive() {
   std::string buffer(kMaxPacket, '\0');
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * 4)];
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxDescriptors)];
   iovec part{buffer.data(), buffer.size()};
   msghdr message{};
   message.msg_iov = &part;
@@ -56,7 +57,8 @@ std::optional<Packet> Receive() {
   packet.text = buffer.substr(1, static_cast<std::size_t>(size) - 1);
   const cmsghdr* const header = CMSG_FIRSTHDR(&message);
   if (header != nullptr && header->cmsg_type == SCM_RIGHTS) {
-    std::memcpy(packet.fds.data(), CMSG_DATA(header), sizeof(packet.fds));
+    packet.fds.resize((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    std::memcpy(packet.fds.data(), CMSG_DATA(header), packet.fds.size() * sizeof(int));
   }
   return packet;
 }
@@ -106,7 +108,9 @@ void SetLimits(const nlohmann::json& limits) {
 }
 
 [[noreturn]] void RunHelper(const Packet& packet) {
-  const std::string text = ReadAll(packet.fds[3]);
+  const std::string text = ReadAll(packet.fds.at(3));
+  std::optional<SharedCounters> counters;
+  if (packet.fds.size() > 4 && !counters.emplace().Map(packet.fds[4])) Die("map the counters");
   PlaceDescriptors(packet);
   setpgid(0, 0);
   ResetSignals();
@@ -119,6 +123,7 @@ void SetLimits(const nlohmann::json& limits) {
   const auto& filter = order.at("filter").get_binary();
   if (!InstallFilter({reinterpret_cast<const char*>(filter.data()), filter.size()})) Die("seccomp");
   if (order.contains("submission") && !LoadSubmission(order.at("submission"))) _exit(126);
+  if (counters && !counters->Replace(OwnCounters())) Die("the submission's counters");
   Mark(Marker::kReady, "");
   errno = 0;
   const int result = body(args);

@@ -84,6 +84,8 @@ def _compiled_submission_impl(ctx):
     arguments.add("--shown", ctx.attr.shown or ctx.file.src.short_path)
     arguments.add("--out", library)
     arguments.add("--diagnostics", diagnostics)
+    if ctx.attr.counted_as:
+        arguments.add("--counted-as", ctx.attr.counted_as)
     if ctx.attr.allow_failure:
         arguments.add("--allow-failure")
     inputs = [ctx.file.src, ctx.file.header, ctx.file.exports]
@@ -133,6 +135,9 @@ compiled_submission = rule(
         "allow_failure": attr.bool(
             doc = "Gives an empty library where the submission does not compile, so that the " +
                   "build of a class goes on.",
+        ),
+        "counted_as": attr.string(
+            doc = "Not empty: the library counts which of its lines run, for `lab coverage`.",
         ),
         "precompiled": attr.label(
             doc = "A precompiled_headers of the source that `src` is a patch of.",

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The launcher ./lab in a scratch workspace where apt-get, dpkg-query, sudo and Bazel only pretend.
 #
-# launcher_test.sh LAB SETUP BUILD TEST SUMMARY: the files under test
+# launcher_test.sh LAB FILE...: the files under test
 set -eu
 
 scratch=$(mktemp -d "${TEST_TMPDIR:-/tmp}/launcher.XXXXXX")
@@ -10,11 +10,11 @@ root=$scratch/workspace
 bin=$scratch/bin
 mkdir -p "$root/tools/dev" "$root/graders/pipe" "$root/graders/fifo" "$bin"
 cp -L "$1" "$root/lab"
-cp -L "$2" "$3" "$4" "$5" "$root/tools/dev/"
+for file; do [ "$file" = "$1" ] || cp -L "$file" "$root/tools/dev/"; done
 touch "$root/graders/pipe/rubric.json" "$root/graders/fifo/rubric.json"
 
 # Only these programs can be found: nothing of the machine's own packages plays a part.
-for tool in sh cat tr true env mkdir mktemp readlink rm; do
+for tool in sh cat cmp cp tr true env mkdir mktemp readlink rm; do
   ln -s "/usr/bin/$tool" "$bin/$tool"
 done
 
@@ -25,8 +25,8 @@ fake() { # NAME, the script on standard input
 
 # The packages that count as installed stand in $scratch/installed.
 install_all() {
-  printf 'installed %s\n' bubblewrap file g++ gcovr googletest libcli11-dev libfmt-dev \
-    libpugixml-dev libseccomp-dev nlohmann-json3-dev patch python3 python3-jsonschema zip >"$scratch/installed"
+  printf 'installed %s\n' bubblewrap file g++ gcovr git googletest libcli11-dev libfmt-dev \
+    libpugixml-dev libseccomp-dev nlohmann-json3-dev patch python3 python3-jsonschema python3-yaml zip >"$scratch/installed"
 }
 fake dpkg-query <<EOF
 cat "$scratch/installed"
@@ -49,6 +49,23 @@ for word; do
   esac
 done
 EOF
+# A checkout whose browser test finds what it needs.
+browser_test=$root/common/report/browser
+mkdir -p "$browser_test/node_modules"
+echo lock >"$browser_test/package-lock.json"
+cp "$browser_test/package-lock.json" "$browser_test/node_modules/installed-lock.json"
+have_browser_tools() {
+  fake google-chrome </dev/null
+  fake node <<END
+[ ! -e "$scratch/node-is-old" ]
+END
+  fake npm <<END
+echo "npm \$* in \$PWD" >>"$scratch/calls"
+[ ! -e "$scratch/npm-fails" ] || { echo "npm error network"; exit 1; }
+mkdir -p node_modules
+END
+}
+have_browser_tools
 as_root() { echo 'echo 0' | fake id; }
 as_user() { echo 'echo 1000' | fake id; }
 
@@ -104,6 +121,11 @@ claim "a lab that was overlooked can ask for itself" 0 "built=fifo" \
   env IPCLAB_BUILD=fifo "$lab" grade --out pipe
 called "only that one is built" "//common/cli:lab //graders/fifo:fifo_grader"
 
+claim "coverage builds the graders that grade does" 0 \
+  "program coverage pipe --solutions workspace=$root bin=$root/.lab/bazel-bin built=pipe" \
+  "$lab" coverage pipe --solutions
+called "coverage builds one grader" "//common/cli:lab //graders/pipe:pipe_grader"
+
 claim "the overview needs no grader" 0 "program  workspace=" "$lab"
 ln -s "$lab" "$scratch/link"
 claim "a link to it works" 0 "program doctor workspace=$root " "$scratch/link" doctor
@@ -113,8 +135,8 @@ claim "a failed build is shown and could not be graded" 3 "ERROR: x.cc:1: no
 lab: the build failed" "$lab" grade pipe
 rm "$scratch/bazel-fails"
 
-printf 'installed %s\n' bubblewrap file g++ gcovr googletest libcli11-dev libfmt-dev libpugixml-dev \
-  libseccomp-dev patch python3 python3-jsonschema >"$scratch/installed"
+printf 'installed %s\n' bubblewrap file g++ gcovr git googletest libcli11-dev libfmt-dev libpugixml-dev \
+  libseccomp-dev patch python3 python3-jsonschema python3-yaml >"$scratch/installed"
 printf 'config-files zip\n' >>"$scratch/installed"
 claim "a user without sudo is told the one line to run" 3 \
   "lab: some packages are missing; please run
@@ -150,6 +172,32 @@ claim "without either Debian's Bazel is missing" 3 "--no-install-recommends baze
   "$lab" doctor
 mv "$scratch/bazel" "$bin/bazel"
 
+mkdir -p "$root/.lab/bazel-out/_coverage" "$root/common"
+printf 'int f() {\n  return 1;\n}\n' >"$root/common/f.cc"
+cat >"$root/.lab/bazel-out/_coverage/_coverage_report.dat" <<EOF
+SF:common/f.cc
+DA:1,3
+DA:2,0
+end_of_record
+SF:external/googletest/gtest.cc
+DA:1,1
+end_of_record
+EOF
+cat <<'EOF' | fake gcovr
+while [ "$1" != --txt ]; do shift; done
+cat "$root/.lab"/lines.*/*.gcov >"$2"
+EOF
+export root
+claim "coverage --project reads what the tests reached" 0 "        3:    1:int f() {
+    #####:    2:  return 1;
+        -:    3:}" "$lab" coverage --project
+called "coverage --project runs all tests of common/" "bazel coverage $bazel_flags"
+called "coverage --project measures the solutions too" "//graders/fifo:fifo_grader"
+case $(echo "$root"/.lab/lines.*) in
+*'*') ;;
+*) echo "FAILED: the lines were left behind"; failures=$((failures + 1)) ;;
+esac
+
 cat >"$scratch/events" <<EOF
 {"id":{"testResult":{"label":"//a:b"}},"testResult":{"status":"FAILED"}}
 EOF
@@ -161,6 +209,27 @@ case $(echo "$root"/.lab/test-events.*) in
 *'*') ;;
 *) echo "FAILED: the events were left behind"; failures=$((failures + 1)) ;;
 esac
+
+# What the test in a browser needs.
+rm "$bin/google-chrome" "$browser_test/node_modules/installed-lock.json"
+touch "$scratch/node-is-old"
+claim "a student needs no browser" 0 "" "$lab" setup
+[ -z "$said" ] || { echo "FAILED: setup said: $said"; failures=$((failures + 1)); }
+as_root
+claim "setup --tests installs a browser and Node.js" 0 "lab: installing chromium nodejs npm
+lab: installing the modules of the browser test" "$lab" setup --tests
+called "by npm, in its folder" "npm ci --ignore-scripts --no-audit --no-fund in $browser_test"
+claim "and only once" 0 "" "$lab" setup --tests
+[ -z "$said" ] || { echo "FAILED: setup --tests said: $said"; failures=$((failures + 1)); }
+rm "$scratch/node-is-old"
+fake google-chrome </dev/null
+claim "lab test needs no more where Chrome and Node.js are" 1 "0 passed, 1 failed" "$lab" test
+echo newer >"$browser_test/package-lock.json"
+touch "$scratch/npm-fails"
+claim "modules that cannot be had are shown" 3 "npm error network
+lab: the modules could not be installed" "$lab" test
+rm "$scratch/npm-fails"
+as_user
 
 claim "lab bench says so when there is nothing to measure" 3 "there are no benchmarks yet" \
   "$lab" bench

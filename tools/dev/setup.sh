@@ -1,8 +1,12 @@
 # shellcheck shell=sh
-# Debian packages that everything here needs. Sourced by ./lab.
+# Debian packages that everything here needs, and what only its tests need. Sourced by ./lab, which
+# sets $root.
 
 packages="bubblewrap file g++ gcovr googletest libcli11-dev libfmt-dev libpugixml-dev
-  libseccomp-dev nlohmann-json3-dev patch python3 python3-jsonschema zip"
+  libseccomp-dev nlohmann-json3-dev patch python3 zip"
+
+# The test of the report in a browser; a student needs none of this.
+browser_test=${root:?}/common/report/browser
 
 say() {
   printf 'lab: %s\n' "$*" >&2
@@ -67,4 +71,29 @@ install_missing() {
     say "still missing after the installation: $left"
     exit 3
   fi
+}
+
+is_current='process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)'
+
+# Adds what the tests need to the packages. Chrome does as well as Chromium, and any Node.js of a
+# version that is still looked after as well as Debian's.
+want_test_packages() {
+  packages="$packages git python3-jsonschema python3-yaml"
+  command -v google-chrome >/dev/null || command -v chromium >/dev/null ||
+    packages="$packages chromium"
+  command -v npm >/dev/null && node -e "$is_current" 2>/dev/null ||
+    packages="$packages nodejs npm"
+}
+
+# The modules that the lock file names, once; afterwards no network is needed.
+install_test_modules() {
+  installed_lock=$browser_test/node_modules/installed-lock.json
+  ! cmp -s "$browser_test/package-lock.json" "$installed_lock" || return 0
+  say "installing the modules of the browser test"
+  log=$(cd "$browser_test" && npm ci --ignore-scripts --no-audit --no-fund 2>&1 </dev/null) || {
+    printf '%s\n' "$log" >&2
+    say "the modules could not be installed"
+    exit 3
+  }
+  cp "$browser_test/package-lock.json" "$installed_lock"
 }

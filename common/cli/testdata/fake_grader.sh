@@ -10,6 +10,7 @@ for argument; do
   --seed=*) seed=${argument#*=} ;;
   --mode=*) mode=${argument#*=} ;;
   --lang=*) lang=${argument#*=} ;;
+  --counters=*) ;;
   --rubric=*) rubric=${argument#*=} ;;
   *) exit 2 ;;
   esac

@@ -1,4 +1,4 @@
-#include "common/grading/testdata/student.h"
+#include "student.h"
 
 #include <errno.h>
 #include <fcntl.h>
