@@ -33,7 +33,7 @@ const std::vector<Format>& Formats() {
       {"html", "one page with pictures, for people", Html},
       {"markdown", "the summary of a job, for GitHub", Markdown},
       {"junit", "JUnit XML, for CI servers", WriteJUnit},
-      {"github", "annotations of a GitHub Actions job, on the student's lines", WriteGitHub},
+      {"github", "annotations of a GitHub Actions job, and its summary", WriteGitHub},
       {"github-classroom", "GitHub Classroom's autograding reporter", WriteGitHubClassroom},
       {"classroom50", "Classroom 50's result.json", WriteClassroom50, Classroom50Lacks},
       {"gradescope", "Gradescope's results.json", WriteGradescope},
