@@ -168,7 +168,7 @@ RunResult HostileRun() {
 }
 
 RunResult PracticeRun() {
-  RunResult run = MixedRun();
+  RunResult run = HalfDoneRun();
   run.isolation = {"practice", "no user namespaces", "sudo mend"};
   return run;
 }

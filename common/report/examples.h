@@ -18,7 +18,7 @@ RunResult PerfectRun();
 RunResult HostileRun();
 // MixedRun() without the check that was not graded: a quarter of the points.
 RunResult HalfDoneRun();
-// MixedRun() without full isolation.
+// HalfDoneRun() without full isolation.
 RunResult PracticeRun();
 // A lab whose code does not compile.
 RunResult BrokenCodeRun();

@@ -287,6 +287,8 @@ class Gradebooks(unittest.TestCase):
     def test_autolab_reads_the_true_scores_of_the_hostile(self):
         scores = readers.autolab_scores(report("autolab", "hostile"))
         self.assertEqual(scores, {"demo": 5, "other": 0})
+        stages = readers.autolab_stages(report("autolab", "hostile"))
+        self.assertIn("forged :", stages["demo.1 evil"]["Evil.Fails0"]["hint"])
 
     def test_prairielearn(self):
         for run in RUNS:

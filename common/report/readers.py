@@ -63,21 +63,25 @@ class ClassroomReporter:
         self.step_fails = results["status"] in ("fail", "error")
 
 
+def _with_quoted_words(line):
+    return re.sub(r"([a-zA-Z0-9]+):", r'"\1":', line)
+
+
 def autolab_scores(output):
     """The scores that Autolab reads; raises where it would put 0 for a problem without a score."""
     last = output.rstrip().splitlines()[-1]
-    parsed = json.loads(re.sub(r"([a-zA-Z0-9]+):", r'"\1":', last))
+    parsed = json.loads(_with_quoted_words(last))
     if not parsed["scores"]:
         raise ValueError("empty autoresult")
     return parsed["scores"]
 
 
 def autolab_stages(output):
-    """The staged feedback in the line before, or None."""
+    """The staged feedback in the line before, or None; rewritten as the scores are."""
     lines = output.rstrip().splitlines()
     if len(lines) < 2 or not lines[-2].startswith("{"):
         return None
-    line = json.loads(lines[-2])
+    line = json.loads(_with_quoted_words(lines[-2]))
     return line if line.get("_presentation") == "semantic" else None
 
 
