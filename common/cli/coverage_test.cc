@@ -104,7 +104,7 @@ TEST_F(CoverageCommand, CountsOnlyTheChecksThatAreNamed) {
 
 TEST_F(CoverageCommand, WritesWhereItIsTold) {
   const LabRun run =
-      workspace_.Lab({"coverage", "toy", "--html", "pages", "--xml", "coverage.xml"});
+      workspace_.Lab({"coverage", "toy", "--html", "pages/", "--xml", "coverage.xml"});
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_TRUE(Exists("pages/index.html"));
   EXPECT_THAT(workspace_.Read("coverage.xml"), HasSubstr("labs/toy/toy.cc"));
