@@ -191,7 +191,7 @@ void CheckFolder(const fs::path& folder) {
   if (there && !S_ISDIR(info.st_mode)) {
     throw UsageError(folder.string() + ": is no folder; --html takes a folder for the pages");
   }
-  CheckWritable(there ? folder / "index.html" : folder.lexically_normal());
+  CheckWritable(there ? folder / "index.html" : folder);
 }
 
 void WritePages(const fs::path& folder, const CoverageReport& report) {
@@ -206,7 +206,8 @@ void WritePages(const fs::path& folder, const CoverageReport& report) {
 ExitStatus Coverage(const Workspace& workspace, const CoverageOptions& options,
                     Interrupts& interrupts) {
   const fs::path home = workspace.root / ".lab" / "coverage";
-  const fs::path folder = options.html.empty() ? home : fs::path(options.html);
+  fs::path folder = options.html.empty() ? home : fs::path(options.html);
+  if (!folder.has_filename()) folder = folder.parent_path();  // "pages/"
   const fs::path xml = options.xml.empty() ? folder / "cobertura.xml" : fs::path(options.xml);
   if (!options.html.empty()) CheckFolder(folder);
   if (!options.xml.empty()) CheckWritable(xml);

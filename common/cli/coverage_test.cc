@@ -31,6 +31,19 @@ int answer() {
 }
 )";
 
+// As TestingWorkspace has it, but fit for a grader that grades.
+std::string RubricOf(const std::string& lab) {
+  const auto check = [](const std::string& id) {
+    return R"json({"points": 50, "proves": "one", "proves_zh": "一", "hints": ["one", "two"],
+      "hints_zh": ["一", "二"], "references": ["fork(2)"], "id": ")json" +
+           id + "\"}";
+  };
+  return R"json({"exercises": [{"name": "one", "points": 100, "title": "Exercise",
+    "title_zh": "练习", "checks": [)json" +
+         check("A.One") + "," + check("A.Two") + "], \"id\": \"" + lab + ".1\"}], \"lab\": \"" +
+         lab + "\"}";
+}
+
 std::string For(const std::string& lab) {
   std::string text = kText;
   return text.replace(text.find("toy"), 3, lab);
@@ -41,6 +54,7 @@ class CoverageCommand : public testing::Test {
   CoverageCommand() {
     for (const char* const lab : {"toy", "other"}) {
       workspace_.Write(std::string("labs/") + lab + "/" + lab + ".cc", For(lab));
+      workspace_.Write(std::string("graders/") + lab + "/rubric.json", RubricOf(lab));
     }
   }
   bool Exists(const std::string& path) const {
@@ -90,7 +104,7 @@ TEST_F(CoverageCommand, CountsOnlyTheChecksThatAreNamed) {
 
 TEST_F(CoverageCommand, WritesWhereItIsTold) {
   const LabRun run =
-      workspace_.Lab({"coverage", "toy", "--html", "pages", "--xml", "coverage.xml"});
+      workspace_.Lab({"coverage", "toy", "--html", "pages/", "--xml", "coverage.xml"});
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_TRUE(Exists("pages/index.html"));
   EXPECT_THAT(workspace_.Read("coverage.xml"), HasSubstr("labs/toy/toy.cc"));

@@ -132,7 +132,7 @@ TEST(CountingLibrary, HasTheErrorsThatTheOrdinaryOneHas) {
 
 TEST(CountingLibrary, WithoutAnyFunctionIsRefusedForThat) {
   EXPECT_THAT(CompileToy("// Nothing at all.\n", Counting()).reason,
-              StartsWith("labs/toy/toy.cc: toy_answer is not defined"));
+              StartsWith("labs/toy/toy.cc: toy_answer, toy_count are not defined"));
 }
 
 TEST(Coverage, NamesTheLinesThatNobodyReached) {
@@ -176,11 +176,11 @@ TEST(Coverage, OfSeveralFilesIsOneReport) {
 TEST(Coverage, OfCountsThatCannotBeReadIsAnError) {
   Loaded library(kText);
   CountedFile file = library.Counted();
-  for (const std::string counts : {std::string(), std::string("PASSED"), [&] {
-                                     std::string other = file.counts;
-                                     other[8] ^= 1;  // Made from another source.
-                                     return other;
-                                   }()}) {
+  for (const std::string& counts : {std::string(), std::string("PASSED"), [&] {
+                                      std::string other = file.counts;
+                                      other[8] ^= 1;  // Made from another source.
+                                      return other;
+                                    }()}) {
     file.counts = counts;
     try {
       ReportCoverage({file}, {});

@@ -1,7 +1,7 @@
 // Main of tests that make boxes: the binary is also the stage and the programs of its boxes.
 // IPCLAB_TEST_SUBMISSION names a shared object for them. The isolation is probed as ever, unless
 // IPCLAB_TEST_PRACTICE asks for boxes without namespaces. With IPCLAB_TEST_COUNTERS the submission
-// counts its lines in memory that all boxes share.
+// counts its lines in memory that all boxes share: in a memfd at that path, or in one of its own.
 
 #include <gmock/gmock.h>
 #include <sys/auxv.h>
@@ -40,6 +40,9 @@ int main(int argc, char** argv) {
   if (const char* const submission = std::getenv("IPCLAB_TEST_SUBMISSION")) {
     Session::Get().submission = Fd(Check(open(submission, O_RDONLY | O_CLOEXEC), submission));
   }
-  if (std::getenv("IPCLAB_TEST_COUNTERS") != nullptr) Session::Get().counters = MakeCounters();
+  if (const char* const memory = std::getenv("IPCLAB_TEST_COUNTERS")) {
+    Session::Get().counters =
+        *memory == '\0' ? MakeCounters() : Fd(Check(open(memory, O_RDWR | O_CLOEXEC), memory));
+  }
   return RUN_ALL_TESTS();
 }

@@ -129,7 +129,10 @@ int Grade(const Options& options) {
   const Isolation isolation = ProbeIsolation();
   session.submission = Sealed(options.submission);
   if (options.counters >= 0) session.counters = Duplicate(options.counters);
-  if (options.write_counts >= 0) return WriteCounts(options.write_counts);
+  if (options.write_counts >= 0) {
+    if (isolation.mode == "none") throw GraderError("there is no box here: " + isolation.detail);
+    return WriteCounts(options.write_counts);
+  }
   if (options.results < 0) return RUN_ALL_TESTS();
 
   WriteRun(options, rubric, isolation);

@@ -55,8 +55,8 @@ void Observer::BeginStepping(pid_t tid, const std::string& function) {
     return candidate.pid == pid && candidate.function == function;
   });
   if (wanted == to_step_.end()) return;
-  stepped_.insert_or_assign(
-      tid, Stepped{wanted->rule, SharedMemory(pid, options_.counters_inode), Others(tid), CpuTime(pid).value_or(0ns)});
+  stepped_.insert_or_assign(tid, Stepped{wanted->rule, SharedMemory(pid, options_.counters_inode),
+                                         Others(tid), CpuTime(pid).value_or(0ns)});
   to_step_.erase(wanted);
   Tracer::Get().SetStepping(tid, true);
 }

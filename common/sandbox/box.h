@@ -37,7 +37,7 @@ struct HelperOrder {
   nlohmann::json args = nlohmann::json::object();
   std::string filter;            // From BuildFilter.
   std::map<int, rlim_t> limits;  // By RLIMIT_ number, soft and hard.
-  int counters = -1;             // Shared memory, see counters.h; -1 for a submission that has none.
+  int counters = -1;  // Shared memory, see counters.h; -1 for a submission that has none.
 };
 
 class Box {

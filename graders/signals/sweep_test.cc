@@ -51,6 +51,18 @@ HELPER(SweepsDefaultAction) {
 
 TEST(ErrorSweep, DefaultAction) { ExpectSound("SweepsDefaultAction"); }
 
+// Who ignores SIGCHLD is told of no child how it ended. Afterwards it is ignored as before.
+HELPER(SweepsDefaultActionWhereStatusesAreLost) {
+  if (signal(SIGCHLD, SIG_IGN) == SIG_ERR) return 1;
+  Act act;
+  const bool good = STUDENT(default_action)(SIGTERM, &act) == 0 && act == Act::kTerm;
+  return signal(SIGCHLD, SIG_DFL) == SIG_IGN && good ? 0 : 1;
+}
+
+TEST(ErrorSweep, DefaultActionWhereStatusesAreLost) {
+  ExpectSound("SweepsDefaultActionWhereStatusesAreLost");
+}
+
 void SleepForEver() {
   for (;;) pause();
 }

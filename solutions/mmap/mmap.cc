@@ -577,12 +577,9 @@ class Deadline {
   explicit Deadline(int timeout_ms) : endless_(timeout_ms < 0) {
     constexpr long kSecond = 1'000'000'000;
     clock_gettime(CLOCK_MONOTONIC, &at_);
-    at_.tv_sec += timeout_ms / 1000;
-    at_.tv_nsec += timeout_ms % 1000 * 1'000'000L;
-    if (at_.tv_nsec >= kSecond) {
-      at_.tv_nsec -= kSecond;
-      ++at_.tv_sec;
-    }
+    const long nanoseconds = at_.tv_nsec + timeout_ms % 1000 * 1'000'000L;
+    at_.tv_sec += timeout_ms / 1000 + nanoseconds / kSecond;
+    at_.tv_nsec = nanoseconds % kSecond;
   }
   // Null if there is none.
   const timespec* get() const { return endless_ ? nullptr : &at_; }

@@ -806,9 +806,9 @@ int EndsBy(End end, End* why) {
     case End::kRemoved:
       return Fail(EIDRM);
     case End::kSignal:
-      return Fail(EINTR);
+      break;
   }
-  return -1;
+  return Fail(EINTR);
 }
 
 // Takes one of these signals, if one is pending. They are blocked, so none can come unseen.

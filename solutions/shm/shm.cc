@@ -1028,9 +1028,9 @@ int Remove(const Item& item) {
     case kSegment:
       return shmctl(item.id, IPC_RMID, nullptr);
     case kPosix:
-      return shm_unlink(item.name);
+      break;
   }
-  return Fail(EINVAL);
+  return shm_unlink(item.name);
 }
 
 }  // namespace
