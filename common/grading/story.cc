@@ -105,7 +105,12 @@ std::vector<Wait> WaitsOf(const Deadlock& deadlock, ObjectNames& names) {
     }
     if (!edge.aim.empty()) parts.push_back(AimText(edge));
     wait.what = Join(parts, ", or ");
-    for (const Party& party : edge.needs) wait.on.push_back({party.inner_pid, party.name, ""});
+    for (const Party& party : edge.needs) {
+      const bool named = std::any_of(wait.on.begin(), wait.on.end(), [&](const WaitTarget& target) {
+        return target.pid == party.inner_pid;
+      });
+      if (!named) wait.on.push_back({party.inner_pid, party.name, ""});
+    }
     waits.push_back(std::move(wait));
   }
   return waits;

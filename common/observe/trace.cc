@@ -28,6 +28,13 @@ std::string Address(std::uint64_t address) {
   return text;
 }
 
+// An argument of a call that is not decoded. What is far from zero is an address.
+std::string Word(std::uint64_t value) {
+  const auto number = static_cast<std::int64_t>(value);
+  const bool far = number > UINT32_MAX || number < INT32_MIN;
+  return far ? Address(value) : std::to_string(number);
+}
+
 std::string Protection(std::uint64_t bits) {
   std::string text;
   for (const auto& [bit, name] :
@@ -101,7 +108,7 @@ std::string Arguments(const Event& event, ObjectNames& names) {
     case Family::kPoll:
       return "";
     default:
-      return number(0) + ", " + number(1) + ", " + number(2);
+      return Word(event.args[0]) + ", " + Word(event.args[1]) + ", " + Word(event.args[2]);
   }
 }
 

@@ -5,8 +5,8 @@
 
 #include <sstream>
 
-#include "common/report/examples.h"
 #include "common/report/breakout_run.h"
+#include "common/report/examples.h"
 #include "common/report/markdown_text.h"
 #include "common/report/mermaid.h"
 #include "common/report/wrap.h"

@@ -47,7 +47,6 @@ class Writer {
   void Timeline(const std::vector<TimelineEntry>& timeline);
   void NotBuilt(const LabResult& lab);
   void Footer(const RunResult& run);
-  std::string NextText(const LabResult& lab) const;
 
   // `left` and `right` at the two edges of one line; the left side wraps if it must.
   void Edges(const std::string& left, Color left_color, const std::string& right,
@@ -204,10 +203,7 @@ void Writer::Exercise(const LabResult& lab, const ExerciseResult& exercise) {
   if (!exercise.title.empty()) name += ": " + Title(exercise.title);
   std::string points = PointsText(exercise.points) + " / " + PointsText(exercise.max_points);
   const bool solved = IsSolved(lab, exercise);
-  const bool untouched =
-      !checks.empty() && std::all_of(checks.begin(), checks.end(), [&](const CheckResult* check) {
-        return check->status == CheckStatus::kSkipped && check->verdict == checks[0]->verdict;
-      });
+  const bool untouched = IsUntouched(checks);
   if (solved) points = std::string(words_.solved) + "  " + points;
   if (untouched) {
     points = Title(Verdict(checks[0]->verdict, style_.language)) + "  " + points;
@@ -263,49 +259,22 @@ void Writer::Lab(const LabResult& lab) {
   Line("");
 }
 
-std::string Writer::NextText(const LabResult& lab) const {
-  const NextStep next = FindNext(lab);
-  if (!IsBuilt(lab)) return fmt::format(fmt::runtime(words_.next_build), Title(lab.source));
-  const std::string exercise = next.exercise->id + " " + next.exercise->name;
-  if (next.check->verdict == "not started") {
-    return fmt::format(fmt::runtime(words_.next_start), exercise, lab.lab);
-  }
-  return fmt::format(fmt::runtime(words_.next_check), exercise, lab.lab, next.check->id);
-}
-
 void Writer::Footer(const RunResult& run) {
-  double score = 0;
-  double max_score = 0;
-  int solved = 0;
-  int exercises = 0;
-  int not_graded = 0;
-  int failed = 0;
-  const LabResult* first_open = nullptr;
-  std::vector<std::string> labs;
-  for (const LabResult& lab : run.labs) {
-    not_graded += CountChecks(lab, CheckStatus::kNotGraded);
-    failed += CountChecks(lab, CheckStatus::kFailed);
-    if (!lab.error.empty()) continue;
-    score += lab.score;
-    max_score += lab.max_score;
-    solved += CountSolved(lab);
-    exercises += static_cast<int>(lab.exercises.size());
-    labs.push_back(lab.lab);
-    if (first_open == nullptr && FindNext(lab).exercise != nullptr) first_open = &lab;
+  const Totals totals = TotalsOf(run);
+  if (totals.exercises == 0) return;
+  Line(fmt::format(fmt::runtime(words_.total),
+                   fmt::format(fmt::runtime(words_.points), PointsText(totals.score),
+                               PointsText(totals.max_score)),
+                   fmt::format(fmt::runtime(words_.summary), totals.solved, totals.exercises)));
+  if (totals.not_graded > 0) {
+    Line(Paint(fmt::format(fmt::runtime(words_.count_not_graded), totals.not_graded),
+               Color::kYellow));
   }
-  if (exercises == 0) return;
-  Line(fmt::format(
-      fmt::runtime(words_.total),
-      fmt::format(fmt::runtime(words_.points), PointsText(score), PointsText(max_score)),
-      fmt::format(fmt::runtime(words_.summary), solved, exercises)));
-  if (not_graded > 0) {
-    Line(Paint(fmt::format(fmt::runtime(words_.count_not_graded), not_graded), Color::kYellow));
-  }
-  if (failed > 0) Line(fmt::format(fmt::runtime(words_.repeat), run.seed));
-  const std::string next = first_open != nullptr
-                               ? NextText(*first_open)
-                               : fmt::format(fmt::runtime(words_.all_solved), Join(labs, ", "));
-  Line(fmt::format(fmt::runtime(words_.next), next));
+  const bool any_failed = std::any_of(run.labs.begin(), run.labs.end(), [](const LabResult& lab) {
+    return CountChecks(lab, CheckStatus::kFailed) > 0;
+  });
+  if (any_failed) Line(fmt::format(fmt::runtime(words_.repeat), run.seed));
+  Line(fmt::format(fmt::runtime(words_.next), Title(NextText(run, style_.language))));
 }
 
 std::string Writer::Run(const RunResult& run) {
