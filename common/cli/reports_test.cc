@@ -72,7 +72,7 @@ TEST(PairReports, HasStandardOutputForOneOnly) {
 TEST(PairReports, SuggestsTheNearestFormat) {
   EXPECT_THAT(Paired("f", {"gradscope"}, {}),
               ElementsAre(AllOf(StartsWith("there is no format gradscope; did you mean gradescope? "
-                                           "(formats: text, json, junit, github"))));
+                                           "(formats: text, json, "))));
   EXPECT_THAT(Paired("f", {"\x1b[2J"}, {}),
               ElementsAre(StartsWith("there is no format \\x1b[2J (formats: ")));
 }
@@ -190,6 +190,19 @@ TEST(JobSummary, IsAppendedWithinTheRoomThatIsLeft) {
   EXPECT_EQ(workspace.Read("summary"), "beforexxxx");
   AppendSummary({.seed = 1}, path, filling, options);
   EXPECT_EQ(workspace.Read("summary"), "beforexxxx") << "it is full";
+}
+
+TEST(JobSummary, ComesWithTheAnnotations) {
+  TestingWorkspace workspace({"half"});
+  workspace.Write("summary", "before\n");
+  workspace.environment["GITHUB_STEP_SUMMARY"] = workspace.root() / "summary";
+  const LabRun run = workspace.Lab({"grade", "--format", "github"});
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_THAT(run.out, StartsWith("::error title=half.1 Check A.Two,file=labs/half/half.cc::"));
+  const std::string summary = workspace.Read("summary");
+  EXPECT_THAT(summary, AllOf(StartsWith("before\n"), HasSubstr("5 / 10"), HasSubstr("A.Two")));
+  EXPECT_EQ(workspace.Lab({"grade", "--format", "text"}).status, 0);
+  EXPECT_EQ(workspace.Read("summary"), summary) << "only with the annotations";
 }
 
 TEST(JobSummary, IsNotMadeWhereTheRunnerMadeNone) {

@@ -73,7 +73,7 @@ class Logs(unittest.TestCase):
     """Whatever is printed into a job's log."""
 
     def test_has_no_commands_but_the_annotations(self):
-        for name in ("text", "json", "junit", "github-classroom", "classroom50", "gradescope",
+        for name in ("text", "json", "html", "markdown", "junit", "github-classroom", "classroom50", "gradescope",
                      "autolab", "prairielearn", "exercism", "trace"):
             for run in RUNS:
                 for language in ("en", "zh"):
@@ -87,7 +87,7 @@ class Logs(unittest.TestCase):
             ("error", {}, "e")])
 
     def test_shows_no_control_characters(self):
-        for name in ("text", "junit", "github", "autolab"):
+        for name in ("text", "html", "markdown", "junit", "github", "autolab"):
             text = report(name, "hostile")
             bad = {c for c in text if (ord(c) < 32 and c != "\n") or 127 <= ord(c) < 160
                    or c in "\u202e\ufffe\uffff"}

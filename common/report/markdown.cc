@@ -171,7 +171,7 @@ void Summary::Check(const LabResult& lab, const CheckResult& check, bool first) 
   const std::string title = MarkdownText(check.title.empty() ? check.id : check.title);
   std::string facts(failed ? words_.failed : words_.not_graded);
   if (check.verdict != "failed") {
-    facts += std::string(words_.colon) + std::string(Verdict(check.verdict, language_));
+    facts += std::string(words_.colon) + MarkdownText(Verdict(check.verdict, language_));
   }
   const std::string points =
       Phrase(words_.points, PointsText(check.points), PointsText(check.max_points));
@@ -229,7 +229,7 @@ void Summary::Exercise(const LabResult& lab, const ExerciseResult& exercise) {
   Add(fmt::format("### {} {}{}{}\n\n", MarkdownText(exercise.id), CodeSpan(exercise.name),
                   words_.colon, PointsOf(exercise.points, exercise.max_points)));
   if (IsUntouched(checks)) {
-    Add(std::string(Verdict(checks[0]->verdict, language_)) + "\n\n");
+    Add(MarkdownText(Verdict(checks[0]->verdict, language_)) + "\n\n");
     return;
   }
   bool first = true;

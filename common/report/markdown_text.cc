@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/base/text.h"
+#include "common/report/plain.h"
 
 namespace ipclab {
 namespace {
@@ -54,7 +55,7 @@ std::string CodeBlock(std::string_view language, std::string_view text) {
   for (std::size_t n = 0; !text.empty() && n < kLines && room > 0; ++n) {
     const std::size_t end = std::min(text.find('\n'), text.size());
     const std::size_t length = std::min(end, room);
-    lines += Printable(text.substr(0, length), length) + "\n";
+    lines += NoCommand(Printable(text.substr(0, length), length)) + "\n";
     room -= length;
     text.remove_prefix(length == end ? std::min(end + 1, text.size()) : length);
   }

@@ -28,6 +28,9 @@ std::string Html(std::string_view text, std::size_t limit) {
       case '`':  // An old browser takes it for a quote.
         out += "&#96;";
         break;
+      case ':':  // Two that begin a line are a command to GitHub's runner, if it is printed there.
+        out += out.ends_with(':') ? "&#58;" : ":";
+        break;
       default:
         out += c;
     }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "common/base/text.h"
 #include "common/report/summary.h"
 
@@ -36,6 +38,17 @@ std::string Foreign(std::string_view label, const std::string& text) {
 }
 
 }  // namespace
+
+std::string NoCommand(std::string line) {
+  const std::size_t colons = line.find("::");
+  // Some white space is not ASCII.
+  const auto may_be_space = [](char c) { return c == ' ' || (c & 0x80) != 0; };
+  if (colons != line.npos &&
+      std::all_of(line.begin(), line.begin() + static_cast<std::ptrdiff_t>(colons), may_be_space)) {
+    line.insert(colons + 1, " ");
+  }
+  return line;
+}
 
 std::string Headline(const CheckResult& check, Language language) {
   const std::string text = Printable(check.title.empty() ? check.id : check.title, kTitleLimit);

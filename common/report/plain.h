@@ -21,6 +21,10 @@
 
 namespace ipclab {
 
+// `line`, which is printable, with a space in it if GitHub's runner would take it for a command:
+// one that begins, but for white space, with "::".
+std::string NoCommand(std::string line);
+
 // One line: what the check proves, and how it failed if that has a name.
 std::string Headline(const CheckResult& check, Language language);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "common/base/text.h"
+#include "common/report/plain.h"
 #include "common/report/summary.h"
 #include "common/report/wrap.h"
 
@@ -55,7 +56,7 @@ class Writer {
   void Hanging(const std::string& first, const std::string& text, Color color = Color::kNone);
   // A labelled part of a check's details. Text of a submission stands behind a bar.
   void Part(std::string_view label, std::string_view text, bool foreign);
-  void Line(std::string text);
+  void Line(const std::string& text) { out_ += NoCommand(text) + "\n"; }
 
   std::string Paint(const std::string& text, Color color) const;
   std::string Mark(CheckStatus status) const;
@@ -65,17 +66,6 @@ class Writer {
   const Words& words_;
   std::string out_;
 };
-
-// GitHub's runner takes a line whose first characters, but for white space, are :: for a command.
-void Writer::Line(std::string text) {
-  const std::size_t colons = text.find("::");
-  const auto no_letter = [](char c) { return c == ' ' || (c & 0x80) != 0; };
-  if (colons != text.npos &&
-      std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(colons), no_letter)) {
-    text.insert(colons + 1, " ");
-  }
-  out_ += text + "\n";
-}
 
 std::string Writer::Paint(const std::string& text, Color color) const {
   static constexpr std::string_view kCodes[] = {"", "31", "32", "33", "2", "1"};
