@@ -54,6 +54,7 @@ class Autograde(unittest.TestCase):
         self.assert_half(run)
         self.assertIn("ci: taken: half", run.log)
         self.assertIn("ci: points=5\n", run.log)
+        self.assertIn("A.Two", run.summary)
         self.assertEqual(run.commands(), [])
 
     def test_grades_a_tampered_repository_the_same(self):

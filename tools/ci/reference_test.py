@@ -61,6 +61,8 @@ class Reference(unittest.TestCase):
         run = self.assert_same_grade_when_tampered(source)
         caught_by = re.search(r"(?m)^Caught-by: (\S+)$", Path(PATCH).read_text(encoding="utf-8"))
         self.assertEqual(run.verdicts()[caught_by[1]][0], "failed")
+        self.assertIn(caught_by[1], run.summary)
+        self.assertIn("```mermaid", run.summary)
         self.assertLess(float(run.outputs["points"]), 100)
         self.assertGreater(float(run.outputs["points"]), 0)
 

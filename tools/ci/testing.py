@@ -82,6 +82,10 @@ class Run:
     def result(self):
         return json.loads((self.workspace / "report/result.json").read_text(encoding="utf-8"))
 
+    @property
+    def summary(self):
+        return (self.workspace / "summary").read_text(encoding="utf-8")
+
     def commands(self):
         """What a runner takes for commands, but for those that the format github has made."""
         made = self.workspace / "report/annotations.txt"
@@ -149,6 +153,7 @@ class Steps:
         self.runner = runner
         self.log = ""
         self.output = workspace / "output"
+        self.summary = workspace / "summary"
         self.output.touch()
 
     def value(self, text):
@@ -171,13 +176,14 @@ class Steps:
 
     def shell(self, step):
         assert "${{" not in step["run"], step
+        self.summary.touch()  # As the runner does.
         done = subprocess.run(
             # As a runner starts a step that names no shell.
             ["/bin/bash", "-e", "-c", step["run"]], cwd=self.workspace, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
             env={"PATH": f"{self.runner.bin}:/usr/bin:/bin", "HOME": str(self.workspace),
                  "CI": "true", "GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(self.output),
-                 "GITHUB_STEP_SUMMARY": str(self.workspace / "summary"), "SECRET": "leaked",
+                 "GITHUB_STEP_SUMMARY": str(self.summary), "SECRET": "leaked",
                  **{name: self.value(text) for name, text in step.get("env", {}).items()}})
         self.log += done.stdout.decode()
         return done.returncode
