@@ -24,8 +24,8 @@ sys.path.insert(0, READERS)
 import readers  # noqa: E402 pylint: disable=wrong-import-position
 
 NAME = os.path.basename(GRADER).replace("_grader", "")
-FORMATS = ("text", "json", "junit", "github", "github-classroom", "classroom50", "gradescope",
-           "autolab", "prairielearn", "exercism")
+FORMATS = ("text", "json", "html", "markdown", "junit", "github", "github-classroom",
+           "classroom50", "gradescope", "autolab", "prairielearn", "exercism")
 IDENTITY = {"CLASSROOM": "os-2026", "ASSIGNMENT": NAME, "OWNER": "ada", "USERNAME": "ada",
             "SUBMISSION_TAG": "submit/1", "COMMIT_URL": "https://example.org/c",
             "RELEASE_URL": "https://example.org/r", "REVIEW_URL": "https://example.org/d"}
@@ -182,6 +182,28 @@ class Reports(unittest.TestCase):
                     self.assertEqual(readers.commands(text), [], kind)
             log = (graded.done.stdout + graded.done.stderr).decode()
             self.assertEqual(readers.commands(log), [])
+
+    def test_the_page_has_an_element_for_every_check_and_none_of_a_submission(self):
+        for name, graded in self.graded.items():
+            page = readers.HtmlPage(graded.texts["html"])
+            checks = graded.lab["checks"] if name != "broken" else []
+            self.assertLessEqual({check["id"] for check in checks}, set(page.ids), name)
+            self.assertEqual(len(page.ids), len(set(page.ids)), name)
+            self.assertEqual(page.unclosed, [], name)
+            self.assertEqual(page.active, [], name)
+            self.assertNotIn("testcase", page.tags, name)
+        self.assertIn("svg", readers.HtmlPage(self.graded["half"].texts["html"]).tags)
+
+    def test_the_summary_has_pictures_of_what_failed_and_fits(self):
+        for name, graded in self.graded.items():
+            text = graded.texts["markdown"]
+            self.assertLess(len(text.encode()), 1 << 20)
+            outside = readers.markdown_outside_of_code(text)
+            self.assertNotIn("forged", outside, name)
+            self.assertNotIn("<testcase", outside, name)
+            self.assertIn(f"{graded.lab['score']:g} / {graded.lab['max_score']:g}", text, name)
+        self.assertIn("```mermaid", self.graded["half"].texts["markdown"])
+        self.assertNotIn("```mermaid", self.graded["perfect"].texts["markdown"])
 
     def test_the_trace_shows_what_the_processes_did(self):
         events = self.graded["half"].document("trace")["traceEvents"]

@@ -83,18 +83,25 @@ std::string Printable(std::string_view text, std::size_t limit) {
   return out;
 }
 
-std::string Quoted(std::string_view text, std::string_view prefix, std::size_t lines) {
-  constexpr std::size_t kLineLimit = 200;
-  std::string out;
-  for (std::size_t n = 0; !text.empty(); ++n) {
-    if (n == lines) {
-      out += std::string(prefix) + "... (" + Count(static_cast<long long>(text.size()), "byte") +
-             " more)\n";
-      break;
-    }
+std::vector<std::string> PrintableLines(std::string_view text, std::size_t lines,
+                                        std::size_t limit) {
+  std::vector<std::string> out;
+  while (!text.empty() && out.size() < lines) {
     const std::size_t end = text.find('\n');
-    out += std::string(prefix) + Printable(text.substr(0, end), kLineLimit) + "\n";
+    out.push_back(Printable(text.substr(0, end), limit));
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  }
+  if (!text.empty()) {
+    out.push_back("... (" + Count(static_cast<long long>(text.size()), "byte") + " more)");
+  }
+  return out;
+}
+
+std::string Quoted(std::string_view text, std::string_view prefix, std::size_t lines,
+                   std::size_t limit) {
+  std::string out;
+  for (const std::string& line : PrintableLines(text, lines, limit)) {
+    out += std::string(prefix) + line + "\n";
   }
   return out;
 }

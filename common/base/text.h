@@ -17,8 +17,14 @@ namespace ipclab {
 // bytes of input the rest is replaced by "... (N bytes more)".
 std::string Printable(std::string_view text, std::size_t limit);
 
-// The lines of `text`, each made printable and put behind `prefix`; at most `lines` of them.
-std::string Quoted(std::string_view text, std::string_view prefix, std::size_t lines);
+// The lines of `text`, each made printable within `limit` bytes; at most `lines` of them, and
+// behind these one that says how much was left out.
+std::vector<std::string> PrintableLines(std::string_view text, std::size_t lines,
+                                        std::size_t limit);
+
+// The same as one text, each line behind `prefix`.
+std::string Quoted(std::string_view text, std::string_view prefix, std::size_t lines,
+                   std::size_t limit = 200);
 
 std::string Join(const std::vector<std::string>& parts, std::string_view separator);
 

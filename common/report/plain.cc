@@ -15,19 +15,7 @@ constexpr std::size_t kLines = 40;
 constexpr std::size_t kDiagnosticLines = 60;
 constexpr std::size_t kTitleLimit = 400;
 
-// The lines of `text`, each printable and behind a bar.
-std::string Barred(std::string_view text) {
-  std::string out;
-  for (std::size_t n = 0; !text.empty(); ++n) {
-    if (n == kLines) {
-      return out + "| ... (" + Count(static_cast<long long>(text.size()), "byte") + " more)\n";
-    }
-    const std::size_t end = text.find('\n');
-    out += "| " + Printable(text.substr(0, end), kLineLimit) + "\n";
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-  }
-  return out;
-}
+std::string Barred(std::string_view text) { return Quoted(text, "| ", kLines, kLineLimit); }
 
 std::string Ours(std::string_view label, const std::string& text) {
   return text.empty() ? "" : fmt::format("{}: {}\n", label, Printable(text, kLineLimit));

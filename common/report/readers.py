@@ -3,6 +3,7 @@
 Each follows the rules of the program it stands for, in the parts that matter here.
 """
 
+import html.parser
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -40,6 +41,60 @@ def _command_of(line):
 
 def commands(log):
     return [found for found in map(_command_of, re.split(r"\r\n|\r|\n", log)) if found]
+
+
+class HtmlPage(html.parser.HTMLParser):
+    """What a browser makes of a page: its elements, their ids, and all that could act."""
+
+    VOID = {"meta", "br", "hr", "link", "img", "input"}
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags = set()
+        self.ids = []
+        self.active = []
+        self.unclosed = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        if tag not in self.VOID:
+            self.unclosed.append(tag)
+        self._note(tag, attrs)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.add(tag)
+        self._note(tag, attrs)
+
+    def _note(self, tag, attrs):
+        if tag in {"script", "iframe", "object", "embed", "form", "img", "link", "base"}:
+            self.active.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value)
+            elsewhere = name in {"href", "src", "action"} and not value.startswith("#")
+            if elsewhere or name.startswith("on"):
+                self.active.append(f"{tag} {name}={value}")
+
+    def handle_endtag(self, tag):
+        assert self.unclosed and self.unclosed[-1] == tag, (tag, self.unclosed)
+        self.unclosed.pop()
+
+
+def markdown_outside_of_code(text):
+    """What GitHub reads as Markdown: all but fenced blocks and spans of code."""
+    prose, fence = [], None
+    for line in text.splitlines():
+        mark = re.match(r" {0,3}(`{3,})", line)
+        if fence is None and mark:
+            fence = mark[1]
+        elif fence is not None and line.strip() and set(line.strip()) == {"`"}:
+            fence = None if len(line.strip()) >= len(fence) else fence
+        elif fence is None:
+            prose.append(line)
+    assert fence is None, "a fence is never closed"
+    return re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", "\n".join(prose))
 
 
 class ClassroomReporter:

@@ -102,13 +102,8 @@ Totals TotalsOf(const RunResult& run) {
 }
 
 double Percent(const RunResult& run) {
-  double score = 0;
-  double max_score = 0;
-  for (const LabResult& lab : run.labs) {
-    score += lab.score;
-    max_score += lab.max_score;
-  }
-  return max_score > 0 ? 100 * score / max_score : 0;
+  const Totals totals = TotalsOf(run);
+  return totals.max_score > 0 ? 100 * totals.score / totals.max_score : 0;
 }
 
 std::string PointsText(double points) {

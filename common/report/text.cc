@@ -24,14 +24,7 @@ std::string Title(std::string_view text) { return Printable(text, kTitleLimit); 
 enum class Color { kNone, kRed, kGreen, kYellow, kDim, kBold };
 
 std::vector<std::string> LinesOf(std::string_view text) {
-  std::vector<std::string> lines;
-  while (!text.empty() && lines.size() < kTextLines) {
-    const std::size_t end = text.find('\n');
-    lines.push_back(Printable(text.substr(0, end), kTextLimit));
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-  }
-  if (!text.empty()) lines.push_back("... (" + std::to_string(text.size()) + " bytes more)");
-  return lines;
+  return PrintableLines(text, kTextLines, kTextLimit);
 }
 
 class Writer {
